@@ -1,0 +1,77 @@
+"""Who may see a field: the marks on it, and the one function that honours them."""
+
+from collections.abc import Callable, Hashable, Mapping
+from functools import lru_cache
+from typing import Any, TypeVar, cast, overload
+
+import attrs
+
+from dashtam_events.declaration import Privacy
+
+__all__ = ["MASK", "personal", "privacy_of", "redact", "secret"]
+
+MASK = "***"
+"""What stands in place of a personal value."""
+
+_KEY = "dashtam_events.privacy"
+_T = TypeVar("_T")
+
+
+@overload
+def personal() -> Any: ...
+@overload
+def personal(*, default: _T) -> _T: ...
+def personal(*, default: Any = attrs.NOTHING) -> Any:
+    """A field that belongs to the event's subject: stored, but masked in repr and logs."""
+    return attrs.field(default=default, metadata={_KEY: Privacy.PERSONAL})
+
+
+def secret(*, default: None = attrs.NOTHING) -> Any:  # type: ignore[assignment]  # refused when the class is defined
+    """A field that never leaves the process: not stored, logged, audited, streamed or shown.
+
+    It is optional, because an event that was stored comes back without it: spell out
+    `default=None`. It does not count when events are compared.
+    """
+    return attrs.field(default=default, eq=False, metadata={_KEY: Privacy.SECRET})
+
+
+def privacy_of(field: "attrs.Attribute[Any]") -> Privacy:
+    """The mark on an attrs field; public where there is none."""
+    privacy: Privacy = field.metadata.get(_KEY, Privacy.PUBLIC)
+    return privacy
+
+
+def redact(value: Any) -> dict[str, Any]:
+    """The fields of an event (or of any attrs value) as anybody may see them.
+
+    Public fields as they are, personal ones as `MASK` (or None where they are None), secrets
+    not at all. Values nested in public fields are redacted too.
+    """
+    return {name: show(getattr(value, name)) for name, show in _shown(type(value))}
+
+
+@lru_cache(maxsize=None)
+def _shown(cls: Hashable) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
+    marked = [
+        (field.name, privacy_of(field))
+        for field in attrs.fields(cast(type[attrs.AttrsInstance], cls))
+    ]
+    return tuple(
+        (name, _masked if privacy is Privacy.PERSONAL else _nested)
+        for name, privacy in marked
+        if privacy is not Privacy.SECRET
+    )
+
+
+def _masked(value: Any) -> Any:
+    return None if value is None else MASK
+
+
+def _nested(value: Any) -> Any:
+    if attrs.has(type(value)):
+        return redact(value)
+    if isinstance(value, tuple):
+        return tuple(_nested(item) for item in value)
+    if isinstance(value, Mapping):
+        return {key: _nested(item) for key, item in value.items()}
+    return value
