@@ -1,8 +1,8 @@
 """Who may see a field: the marks on it, and the one function that honours them."""
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, TypeVar, cast, overload
+from typing import Any, TypeVar, overload
 
 import attrs
 
@@ -51,11 +51,8 @@ def redact(value: Any) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=None)
-def _shown(cls: Hashable) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
-    marked = [
-        (field.name, privacy_of(field))
-        for field in attrs.fields(cast(type[attrs.AttrsInstance], cls))
-    ]
+def _shown(cls: Any) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
+    marked = [(field.name, privacy_of(field)) for field in attrs.fields(cls)]
     return tuple(
         (name, _masked if privacy is Privacy.PERSONAL else _nested)
         for name, privacy in marked

@@ -139,12 +139,14 @@ class UnknownEvent(DomainEvent):
     """An event that was read, but that no class here is registered for.
 
     `name` and `schema_version` are as stored; `data` holds the stored bytes, untouched. It can
-    be carried from store to store without loss. The repr does not show the bytes.
+    be carried from store to store without loss. `subject` is whom it is about, where the store
+    knows. The repr does not show the bytes.
     """
 
     name: str
     schema_version: int
-    data: bytes = attrs.field()
+    data: bytes
+    subject: str | None = None
 
     __hash__ = DomainEvent.__hash__
 

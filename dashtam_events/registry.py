@@ -73,7 +73,7 @@ class EventRegistry:
         return len(self._by_name)
 
     def __contains__(self, cls: object) -> bool:
-        return any(cls is known for known in self)
+        return cls in self._by_name.values()
 
     def __repr__(self) -> str:
         return f"EventRegistry({len(self)} events)"

@@ -1,0 +1,202 @@
+"""What every event store promises, whatever engine is underneath."""
+
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol
+from uuid import UUID
+
+import attrs
+
+from dashtam_events._frozen import EMPTY, FrozenDict
+from dashtam_events.event import DomainEvent
+from dashtam_events.recorded import EventMetadata, Position, RecordedEvent, StreamId
+
+__all__ = [
+    "ANY",
+    "EXISTS",
+    "NO_STREAM",
+    "Append",
+    "AppendResult",
+    "Attachment",
+    "EventStore",
+    "Expected",
+    "MetadataLike",
+]
+
+
+class Expected(StrEnum):
+    """What an append expects of its stream, where it names no exact version."""
+
+    NO_STREAM = "no stream"
+    EXISTS = "stream exists"
+    ANY = "any"
+
+
+NO_STREAM = Expected.NO_STREAM
+"""The stream has no events yet; the same as version 0."""
+EXISTS = Expected.EXISTS
+"""The stream has events, however many."""
+ANY = Expected.ANY
+"""No expectation: append behind whatever is there."""
+
+MetadataLike = EventMetadata | Mapping[str, Any] | None
+"""Metadata, or a mapping of its fields (further keys become extras), or nothing."""
+
+
+def _bytes_or_none(attachments: Mapping[str, bytes | None]) -> Mapping[str, bytes | None]:
+    return FrozenDict(attachments)
+
+
+@attrs.frozen(kw_only=True)
+class Append:
+    """Events for one stream, as one part of an atomic append.
+
+    `expected` is the version the stream must have (the number of its events; 0: none yet), or
+    `NO_STREAM`, `EXISTS` or `ANY`. `attachments` are opaque values kept beside the stream, by
+    name: bytes replace what is there, None removes it, a name that is left out stays as it is.
+
+    Raises:
+        ValueError: there are no events, or `expected` is below 0.
+    """
+
+    stream: StreamId
+    events: tuple[DomainEvent, ...] = attrs.field(converter=tuple[DomainEvent, ...])
+    expected: int | Expected = ANY
+    metadata: EventMetadata = attrs.field(default=None, converter=EventMetadata.of)
+    attachments: Mapping[str, bytes | None] = attrs.field(default=EMPTY, converter=_bytes_or_none)
+
+    def __attrs_post_init__(self) -> None:
+        if not self.events:
+            raise ValueError("nothing to append: give at least one event")
+        if not isinstance(self.expected, Expected) and self.expected < 0:
+            raise ValueError("an expected version is the number of events in the stream, from 0")
+
+
+@attrs.frozen(kw_only=True)
+class AppendResult:
+    """What an append stored; `version` and `position` are those of its last event."""
+
+    recorded: tuple[RecordedEvent, ...]
+
+    @property
+    def stream(self) -> StreamId:
+        """The stream that was appended to."""
+        return self.recorded[-1].stream
+
+    @property
+    def version(self) -> int:
+        """The version of the stream after this append."""
+        return self.recorded[-1].version
+
+    @property
+    def position(self) -> Position:
+        """The position of the last event of this append."""
+        return self.recorded[-1].position
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class Attachment:
+    """An opaque value beside a stream; `version` is the stream's when it was written.
+
+    `data` is None where the value was removed. The repr shows a length, never the bytes.
+    """
+
+    data: bytes | None
+    version: int
+
+    def __repr__(self) -> str:
+        shown = "removed" if self.data is None else f"<{len(self.data)} bytes>"
+        return f"Attachment({shown}, version={self.version})"
+
+
+class EventStore(Protocol):
+    """Streams of events, and the one log that they form together.
+
+    An append is atomic, is durable when it returns (as far as the engine promises it), and is
+    idempotent: the same events again, by `event_id`, give the first result. A stream is read
+    in the order of its versions, without holes; the log in the order of its commits, so that a
+    reader who resumes after the last position it saw misses nothing and sees nothing twice.
+    Secrets are not stored: an event comes back without them. Cancelling an append leaves either
+    all of it stored or nothing, and the store usable.
+    """
+
+    async def append(
+        self,
+        stream: StreamId,
+        events: Iterable[DomainEvent],
+        *,
+        expected: int | Expected = ANY,
+        metadata: MetadataLike = None,
+        attachments: Mapping[str, bytes | None] = EMPTY,
+    ) -> AppendResult:
+        """Append events to one stream; the arguments are those of `Append`.
+
+        Raises:
+            VersionConflict: the stream is not at the expected version; nothing was written.
+            DuplicateEvent: an event is stored already, and this is not the same append again.
+            InvalidEventClass: an event's class is not in the registry of the store.
+            EncodingError: a field holds something that cannot be read back.
+            StoreBusy: another process held the store for too long; nothing was written.
+            StoreUnavailable: the engine failed; whether it was written is not known: append
+                the same events again to find out.
+        """
+        ...
+
+    async def append_many(self, appends: Iterable[Append]) -> tuple[AppendResult, ...]:
+        """Append to several streams at once: all of it is stored, or nothing.
+
+        The results come in the order of the appends. Raises what `append` raises.
+        """
+        ...
+
+    def read_stream(
+        self,
+        stream: StreamId,
+        *,
+        after: int = 0,
+        until_version: int | None = None,
+        until_time: datetime | None = None,
+    ) -> AsyncIterator[RecordedEvent]:
+        """The events of a stream after a version, in order; none where there is no such stream.
+
+        `until_version` is the last version read. `until_time` (aware) reads the stream as it
+        stood at that instant: it ends before the first event that was recorded later.
+        """
+        ...
+
+    def read_all(
+        self,
+        *,
+        after: Position | None = None,
+        limit: int | None = None,
+        types: Collection[type[DomainEvent] | str] | None = None,
+        categories: Collection[str] | None = None,
+        subject: UUID | str | None = None,
+    ) -> AsyncIterator[RecordedEvent]:
+        """The log after a position (None: from its beginning), in commit order, at most `limit`.
+
+        The filters must all hold: `types` are event classes or stored names, `categories` those
+        that the registered events declare, `subject` whom an event declares to be about. The
+        iterator ends at the events that were committed when it got there; it holds nothing open.
+        """
+        ...
+
+    async def position_of(self, event_id: UUID) -> Position | None:
+        """Where an event stands in the log; None where it is not stored."""
+        ...
+
+    async def last_position(self) -> Position | None:
+        """The position of the last event of the log; None while it is empty."""
+        ...
+
+    async def wait(self, *, after: Position | None, timeout: float | None = None) -> bool:
+        """Wait until the log goes on after a position.
+
+        True as soon as it does, also by another process; False after `timeout` seconds.
+        """
+        ...
+
+    async def read_attachment(self, stream: StreamId, name: str) -> Attachment | None:
+        """The value kept beside a stream under a name; None where none ever was."""
+        ...
