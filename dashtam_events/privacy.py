@@ -47,7 +47,8 @@ def redact(value: Any) -> dict[str, Any]:
     Public fields as they are, personal ones as `MASK` (or None where they are None), secrets
     not at all. Values nested in public fields are redacted too.
     """
-    return {name: show(getattr(value, name)) for name, show in _shown(type(value))}
+    kind: Any = type(value)
+    return {name: show(getattr(value, name)) for name, show in _shown(kind)}
 
 
 @lru_cache(maxsize=None)

@@ -44,6 +44,14 @@ MetadataLike = EventMetadata | Mapping[str, Any] | None
 """Metadata, or a mapping of its fields (further keys become extras), or nothing."""
 
 
+def _as_tuple(events: Iterable[DomainEvent]) -> tuple[DomainEvent, ...]:
+    return tuple(events)
+
+
+def _as_metadata(given: MetadataLike) -> EventMetadata:
+    return EventMetadata.of(given)
+
+
 def _bytes_or_none(attachments: Mapping[str, bytes | None]) -> Mapping[str, bytes | None]:
     return FrozenDict(attachments)
 
@@ -61,9 +69,9 @@ class Append:
     """
 
     stream: StreamId
-    events: tuple[DomainEvent, ...] = attrs.field(converter=tuple[DomainEvent, ...])
+    events: tuple[DomainEvent, ...] = attrs.field(converter=_as_tuple)
     expected: int | Expected = ANY
-    metadata: EventMetadata = attrs.field(default=None, converter=EventMetadata.of)
+    metadata: EventMetadata = attrs.field(default=None, converter=_as_metadata)
     attachments: Mapping[str, bytes | None] = attrs.field(default=EMPTY, converter=_bytes_or_none)
 
     def __attrs_post_init__(self) -> None:
