@@ -1,0 +1,57 @@
+"""The testing kit for services that use events: scenarios, doubles, strategies and contracts.
+
+It needs the extra `testing`. The names are loaded when they are first asked for, because pytest
+loads this package at the start of every run to find the plugin beside them.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from dashtam_events.errors import MissingExtra
+
+if TYPE_CHECKING:
+    from dashtam_events.testing.checks import check_registry
+    from dashtam_events.testing.faults import FaultyEventStore
+    from dashtam_events.testing.recording import PublishedEvent, RecordingEventBus
+    from dashtam_events.testing.scenario import Outcome, Scenario, given
+    from dashtam_events.testing.strategies import events, recorded_events
+
+__all__ = [
+    "FaultyEventStore",
+    "Outcome",
+    "PublishedEvent",
+    "RecordingEventBus",
+    "Scenario",
+    "check_registry",
+    "events",
+    "given",
+    "recorded_events",
+]
+
+_HOME = {
+    "FaultyEventStore": "faults",
+    "Outcome": "scenario",
+    "PublishedEvent": "recording",
+    "RecordingEventBus": "recording",
+    "Scenario": "scenario",
+    "check_registry": "checks",
+    "events": "strategies",
+    "given": "scenario",
+    "recorded_events": "strategies",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        room = import_module(f"{__name__}.{_HOME[name]}")
+    except ModuleNotFoundError as error:
+        if error.name in ("hypothesis", "pytest", "pytest_asyncio"):
+            raise MissingExtra("testing") from error
+        raise
+    return getattr(room, name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
