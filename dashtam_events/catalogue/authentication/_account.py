@@ -278,7 +278,7 @@ class UserLogoutAttempted(DomainEvent):
     ends_sessions=True,
 )
 class UserLogoutSucceeded(DomainEvent):
-    """A user is logged out, and what was opened for them ends.
+    """A user is logged out; sessions of theirs that are still open end too.
 
     Attributes:
         user_id: who logged out.
