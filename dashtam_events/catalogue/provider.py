@@ -313,7 +313,7 @@ class ProviderConnectionRevoked(DomainEvent):
     log_level=LogLevel.DEBUG,
 )
 class ProviderConnectionSynced(DomainEvent):
-    """Everything asked of an active connection was fetched; its time of last sync is now.
+    """Everything asked of an active connection was fetched; its time of last sync moves on.
 
     Attributes:
         user_id: whose connection it is.
