@@ -1,0 +1,111 @@
+"""The checks of the project, each in an environment of its own: `nox`, or `nox -s NAME`."""
+
+import tempfile
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "virtualenv"
+nox.options.download_python = "never"
+# One of the supported Pythons is enough, on CI too: those that are missing are skipped.
+nox.options.error_on_missing_interpreters = False
+nox.options.sessions = ["lint", "types", "tests", "docs", "examples"]
+
+ROOT = Path(__file__).parent
+PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+PYTHONS = ["3.11", "3.12", "3.13"]
+WHEELS = tempfile.TemporaryDirectory(prefix="dashtam-events-wheel-")
+
+
+def install_group(session: nox.Session, group: str) -> None:
+    """Install one of the dependency groups of pyproject.toml."""
+    session.install("-q", *nox.project.dependency_groups(PYPROJECT, group))
+
+
+def built_wheel(session: nox.Session) -> Path:
+    """The package as a user gets it, built once a run."""
+    folder = Path(WHEELS.name)
+    if not list(folder.glob("*.whl")):
+        build = ("wheel", "-q", "--no-deps", "--wheel-dir", str(folder), str(ROOT))
+        session.run("python", "-m", "pip", *build)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def leave_checkout(session: nox.Session) -> Path:
+    """Work in an empty folder, where `import dashtam_events` finds what is installed."""
+    folder = Path(session.create_tmp())
+    session.chdir(folder)
+    return folder
+
+
+def run_tests(session: nox.Session, *runner: str) -> None:
+    """Run the suite against what is installed in this session."""
+    session.run(
+        *("python", *runner, "-m", "pytest", f"--rootdir={ROOT}", "-c", f"{ROOT}/pyproject.toml"),
+        *(session.posargs or [f"{ROOT}/tests"]),
+        env={"DASHTAM_EVENTS_TESTED": "installed"},
+    )
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, formatting, and the walls between the rooms."""
+    install_group(session, "lint")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports", "--no-cache")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Both type checkers agree, and every public name of the wheel has a full type."""
+    install_group(session, "types")
+    session.install("-q", f"{built_wheel(session)}[cli,testing]")
+    session.run("mypy")
+    pyright = {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
+    session.run("pyright", env=pyright)
+    leave_checkout(session)
+    session.run("pyright", "--ignoreexternal", "--verifytypes", "dashtam_events", env=pyright)
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """The suite against the wheel, with coverage; arguments after `--` go to pytest."""
+    install_group(session, "tests")
+    session.install("-q", f"{built_wheel(session)}[cli,testing]")
+    data = leave_checkout(session) / "coverage"
+    session.env |= {"COVERAGE_FILE": str(data), "COVERAGE_RCFILE": f"{ROOT}/pyproject.toml"}
+    session.run("coverage", "erase")
+    run_tests(session, "-m", "coverage", "run")
+    session.run("coverage", "combine", "-q")
+    session.run("coverage", "report", *(["--fail-under=0"] if session.posargs else []))
+
+
+@nox.session(python=PYTHONS[0])
+def lowest(session: nox.Session) -> None:
+    """The suite with the oldest release of each dependency that pyproject.toml allows."""
+    extras = PYPROJECT["project"]["optional-dependencies"]
+    bounds = [*PYPROJECT["project"]["dependencies"], *extras["cli"], *extras["testing"]]
+    install_group(session, "tests")
+    session.install("-q", built_wheel(session), *(bound.replace(">=", "==") for bound in bounds))
+    leave_checkout(session)
+    run_tests(session)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The site builds, with no broken link and nothing fetched from another host."""
+    install_group(session, "docs")
+    site = ROOT / "build" / "site"
+    session.run("mkdocs", "build", "--strict", "-q", "-f", "docs/mkdocs.yml", "-d", str(site))
+
+
+@nox.session
+def examples(session: nox.Session) -> None:
+    """Every example runs from start to end."""
+    session.install("-q", f"{built_wheel(session)}[cli]")
+    leave_checkout(session)
+    for example in sorted((ROOT / "examples").glob("*.py")):
+        session.run("python", "-W", "error", str(example))

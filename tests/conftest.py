@@ -1,0 +1,28 @@
+"""What every test stands on: the repository's root, and the package under test."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Last on the path: `tests` is found here, `dashtam_events` only where it is not installed.
+sys.path.append(str(ROOT))
+
+
+def pytest_configure() -> None:
+    """Where the installed package is to be tested, refuse to test the checkout instead."""
+    import dashtam_events
+
+    tested = Path(dashtam_events.__file__)
+    wanted = os.environ.get("DASHTAM_EVENTS_TESTED")
+    if wanted == "installed" and not tested.is_relative_to(sys.prefix):
+        raise pytest.UsageError(f"the installed package is hidden by {tested.parent}")
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the checkout that holds these tests."""
+    return ROOT
