@@ -16,7 +16,8 @@
     │   └── StoreClosed
     ├── AggregateError
     │   ├── AggregateNotFound
-    │   └── InvalidHistory         a stream whose events cannot have happened in that order
+    │   ├── InvalidHistory         a stream whose events cannot have happened in that order
+    │   └── UnappliedEvent         an event that the aggregate has no method for
     └── SSEEncodingError           a value that the wire of server-sent events cannot carry
 
 The facts are attributes; no exception carries the value of a field; all of them pickle.
@@ -40,6 +41,7 @@ __all__ = [
     "StoreClosed",
     "StoreError",
     "StoreUnavailable",
+    "UnappliedEvent",
     "VersionConflict",
 ]
 
@@ -206,6 +208,24 @@ class InvalidHistory(AggregateError):
 
     def __str__(self) -> str:
         return f"{self.aggregate}: {self.event_type} cannot happen in state {self.state}"
+
+
+class UnappliedEvent(AggregateError):
+    """An aggregate met an event that none of its methods applies.
+
+    It must know each event of its stream: passing over one, it would decide on a state that
+    never was.
+    """
+
+    def __init__(self, aggregate: str, event_type: str) -> None:
+        super().__init__(aggregate, event_type)
+        self.aggregate, self.event_type = aggregate, event_type
+
+    def __str__(self) -> str:
+        return (
+            f"{self.aggregate}: no method applies {self.event_type}: "
+            "add one with @applies, or upgrade to the release that wrote it"
+        )
 
 
 class SSEEncodingError(DashtamEventsError, ValueError):
