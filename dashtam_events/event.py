@@ -31,13 +31,13 @@ _T = TypeVar("_T")
 _E = TypeVar("_E", bound="DomainEvent")
 
 
-def _utc(value: datetime) -> datetime:
+def _utc(value: Any) -> Any:
     if isinstance(value, datetime) and value.tzinfo not in (None, UTC):
         return value.astimezone(UTC)
     return value
 
 
-def _is_utc(_instance: object, attribute: "attrs.Attribute[datetime]", value: datetime) -> None:
+def _is_utc(_instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
     if not isinstance(value, datetime) or value.tzinfo is not UTC:
         raise ValueError(f"{attribute.name} must be an aware datetime: pass one with a timezone")
 
@@ -139,10 +139,9 @@ def _declare(
     log_level: LogLevel | None = None,
     **declared: Any,
 ) -> type[_E]:
-    if not (isinstance(cls, type) and issubclass(cls, DomainEvent)):
-        raise InvalidEventClass(
-            getattr(cls, "__qualname__", str(cls)), "it must be a subclass of DomainEvent"
-        )
+    if DomainEvent not in getattr(cls, "__mro__", ()):
+        name_of_it = getattr(cls, "__qualname__", type(cls).__qualname__)
+        raise InvalidEventClass(name_of_it, "it must be a subclass of DomainEvent")
     check_name(cls.__name__, declared.get("workflow"), phase)
     defined = _define(cls)
     if log_level is None:

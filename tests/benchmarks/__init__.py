@@ -1,0 +1,1 @@
+"""Benchmarks: ours beside the rival and beside the limit of the engine, in one run."""

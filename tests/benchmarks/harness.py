@@ -1,0 +1,80 @@
+"""How a row is measured: limit, rival and ours take turns, round by round, in one process."""
+
+import statistics
+from collections.abc import Callable, Iterable
+
+import attrs
+
+__all__ = ["Outcome", "Row", "measure"]
+
+Sample = Callable[[], float]
+"""Does the work once and returns what one item of it cost, in the unit of the row."""
+
+
+@attrs.frozen(kw_only=True)
+class Row:
+    """One kind of work, done three ways. `target` is the greatest ratio of ours to the limit."""
+
+    name: str
+    unit: str = "µs"
+    limit: Sample | None = None
+    rival: Sample | None = None
+    ours: Sample
+    target: float
+    against: str = "limit"
+
+
+@attrs.frozen(kw_only=True)
+class Outcome:
+    """What a row cost: medians over the rounds, and the spread (interquartile range) of ours."""
+
+    name: str
+    unit: str
+    limit: float | None
+    rival: float | None
+    ours: float
+    spread: float
+    target: float
+    against: str
+
+    @property
+    def ratio(self) -> float | None:
+        """Ours to the limit (or to the rival, where that is the measure); less is better."""
+        reference = self.limit if self.against == "limit" else self.rival
+        if self.against == "absolute":
+            return self.ours
+        return None if not reference else self.ours / reference
+
+    @property
+    def met(self) -> bool:
+        """True where the target is reached."""
+        return self.ratio is not None and self.ratio <= self.target
+
+
+def measure(rows: Iterable[Row], rounds: int) -> list[Outcome]:
+    """Run every row `rounds` times, its three ways in turn; the first round warms up."""
+    return [_measured(row, rounds) for row in rows]
+
+
+def _measured(row: Row, rounds: int) -> Outcome:
+    ways = {"limit": row.limit, "rival": row.rival, "ours": row.ours}
+    samples: dict[str, list[float]] = {name: [] for name, way in ways.items() if way is not None}
+    for turn in range(rounds + 1):
+        for name in samples:
+            way = ways[name]
+            assert way is not None
+            sample = way()
+            if turn:
+                samples[name].append(sample)
+    middle = {name: statistics.median(values) for name, values in samples.items()}
+    quarters = statistics.quantiles(samples["ours"], n=4)
+    return Outcome(
+        name=row.name,
+        unit=row.unit,
+        limit=middle.get("limit"),
+        rival=middle.get("rival"),
+        ours=middle["ours"],
+        spread=quarters[2] - quarters[0],
+        target=row.target,
+        against=row.against,
+    )

@@ -1,0 +1,172 @@
+"""The limit: the same work by hand, on the same driver, with nothing around it."""
+
+import sqlite3
+import sys
+import tracemalloc
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from uuid import UUID
+
+import attrs
+import msgspec
+from uuid_utils.compat import uuid7
+
+from dashtam_events._clock import now
+from tests.benchmarks.workload import FIELDS, ConnectionSynced, scratch, timed
+
+__all__ = [
+    "append",
+    "construct",
+    "decode",
+    "encode",
+    "grouped",
+    "memory",
+    "publish",
+    "read_log",
+    "rebuild",
+]
+
+_SCHEMA = """
+    CREATE TABLE events (
+        position INTEGER PRIMARY KEY, event_id BLOB NOT NULL UNIQUE, stream TEXT NOT NULL,
+        version INTEGER NOT NULL, type TEXT NOT NULL, data BLOB NOT NULL, UNIQUE (stream, version)
+    ) STRICT
+"""
+_INSERT = "INSERT INTO events (event_id, stream, version, type, data) VALUES (?, ?, ?, ?, ?)"
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(ConnectionSynced)
+
+
+@attrs.frozen(kw_only=True, slots=True)
+class _Plain:
+    event_id: UUID
+    occurred_at: object
+    connection_id: object
+    provider_slug: object
+    balance: object
+    synced_at: object
+    note: object
+
+
+def _open(folder: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(folder / "limit.db", isolation_level=None)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute(_SCHEMA)
+    return connection
+
+
+def _rows(stream: str, after: int, count: int) -> list[tuple[bytes, str, int, str, bytes]]:
+    made = [_Plain(event_id=uuid7(), occurred_at=now(), **FIELDS) for _ in range(count)]
+    return [
+        (one.event_id.bytes, stream, after + 1 + i, "ConnectionSynced", _encoder.encode(one))
+        for i, one in enumerate(made)
+    ]
+
+
+def append(saves: int, per_save: int) -> float:
+    """Build, encode and insert, one transaction a save."""
+    with scratch() as folder:
+        connection = _open(folder)
+        with timed(saves * per_save) as cost:
+            for save in range(saves):
+                connection.execute("BEGIN IMMEDIATE")
+                connection.executemany(_INSERT, _rows("s", save * per_save, per_save))
+                connection.execute("COMMIT")
+        connection.close()
+    return cost[0]
+
+
+def grouped(commits: int, saves: int = 10) -> float:
+    """Saves of one event each, ten to a commit."""
+    with scratch() as folder:
+        connection = _open(folder)
+        with timed(commits * saves) as cost:
+            for commit in range(commits):
+                connection.execute("BEGIN IMMEDIATE")
+                for save in range(saves):
+                    connection.execute(_INSERT, _rows(f"s{save}", commit, 1)[0])
+                connection.execute("COMMIT")
+        connection.close()
+    return cost[0]
+
+
+def _filled(folder: Path, events: int) -> sqlite3.Connection:
+    connection = _open(folder)
+    connection.execute("BEGIN")
+    connection.executemany(_INSERT, _rows("s", 0, events))
+    connection.execute("COMMIT")
+    return connection
+
+
+def rebuild(events: int) -> float:
+    """SELECT, decode, and fold into two variables."""
+    with scratch() as folder:
+        connection = _filled(folder, events)
+        with timed(events) as cost:
+            syncs, balance = 0, None
+            query = "SELECT version, data FROM events WHERE stream = ? ORDER BY version"
+            for _version, data in connection.execute(query, ("s",)):
+                one = _decoder.decode(data)
+                syncs, balance = syncs + 1, one.balance
+        connection.close()
+    assert syncs == events and balance is not None
+    return cost[0]
+
+
+def read_log(events: int) -> float:
+    """SELECT and decode the whole table."""
+    with scratch() as folder:
+        connection = _filled(folder, events)
+        with timed(events) as cost:
+            query = "SELECT position, stream, version, data FROM events ORDER BY position"
+            kept = sum(1 for row in connection.execute(query) if _decoder.decode(row[3]))
+        connection.close()
+    assert kept == events
+    return cost[0]
+
+
+def encode(times: int) -> float:
+    """`msgspec.json.encode` of the attrs instance."""
+    one = _Plain(event_id=uuid7(), occurred_at=now(), **FIELDS)
+    with timed(times) as cost:
+        for _ in range(times):
+            _encoder.encode(one)
+    return cost[0]
+
+
+def decode(times: int) -> float:
+    """`msgspec.json.decode` straight into the event class."""
+    data = _encoder.encode(_Plain(event_id=uuid7(), occurred_at=now(), **FIELDS))
+    with timed(times) as cost:
+        for _ in range(times):
+            _decoder.decode(data)
+    return cost[0]
+
+
+def construct(times: int) -> float:
+    """A frozen slotted attrs class of the same fields, with an id and a time of its own."""
+    with timed(times) as cost:
+        for _ in range(times):
+            _Plain(event_id=uuid7(), occurred_at=now(), **FIELDS)
+    return cost[0]
+
+
+async def publish(handlers: list[Callable[[object], Awaitable[None]]], times: int) -> float:
+    """Await each handler in turn."""
+    one = object()
+    with timed(times) as cost:
+        for _ in range(times):
+            for handler in handlers:
+                await handler(one)
+    return cost[0]
+
+
+def memory(events: int) -> float:
+    """Bytes of a decoded event, without those of the classes and interned strings."""
+    data = [row[4] for row in _rows("s", 0, events)]
+    tracemalloc.start()
+    kept = [_decoder.decode(one) for one in data]
+    used, _peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return (used - sys.getsizeof(kept)) / events

@@ -1,0 +1,160 @@
+"""Ours: the public interface, as a service uses it."""
+
+import asyncio
+import statistics
+import subprocess
+import sys
+import tracemalloc
+from collections.abc import Awaitable, Callable
+from uuid import uuid4
+
+from dashtam_events import InMemoryEventBus, Repository, SQLiteEventStore, StreamId
+from dashtam_events.codec import EventCodec
+from tests.benchmarks.workload import (
+    BENCH,
+    FIELDS,
+    Connection,
+    ConnectionStarted,
+    ConnectionSynced,
+    scratch,
+    timed,
+)
+
+__all__ = [
+    "append",
+    "concurrent",
+    "construct",
+    "decode",
+    "encode",
+    "import_time",
+    "memory",
+    "publish",
+    "read_log",
+    "rebuild",
+]
+
+
+async def append(saves: int, per_save: int) -> float:
+    """`Repository.save`, one a batch of events."""
+    with scratch() as folder:
+        async with SQLiteEventStore(folder / "ours.db", registry=BENCH) as store:
+            repository = Repository(store, Connection)
+            connection = Connection.start()
+            await repository.save(connection)
+            with timed(saves * per_save) as cost:
+                for _ in range(saves):
+                    for _ in range(per_save):
+                        connection.sync()
+                    await repository.save(connection)
+    return cost[0]
+
+
+async def concurrent(tasks: int, saves: int) -> float:
+    """Many tasks, each saving one event at a time to its own stream."""
+
+    async def one(store: SQLiteEventStore) -> None:
+        stream = StreamId("bench", uuid4())
+        for version in range(saves):
+            await store.append(stream, [ConnectionSynced(**FIELDS)], expected=version)  # type: ignore[arg-type]  # a dict of mixed values
+
+    with scratch() as folder:
+        async with SQLiteEventStore(folder / "ours.db", registry=BENCH) as store:
+            with timed(tasks * saves) as cost:
+                await asyncio.gather(*(one(store) for _ in range(tasks)))
+    return cost[0]
+
+
+async def rebuild(events: int) -> float:
+    """`Repository.get` of one aggregate."""
+    with scratch() as folder:
+        async with SQLiteEventStore(folder / "ours.db", registry=BENCH) as store:
+            repository = Repository(store, Connection)
+            connection = Connection.start()
+            for _ in range(events):
+                connection.sync()
+            await repository.save(connection)
+            with timed(events) as cost:
+                again = await repository.get(connection.id)
+    assert again.syncs == events
+    return cost[0]
+
+
+async def read_log(events: int) -> float:
+    """`read_all`, from the beginning to the end."""
+    with scratch() as folder:
+        async with SQLiteEventStore(folder / "ours.db", registry=BENCH) as store:
+            made = [ConnectionStarted(provider_slug="schwab")]
+            made += [ConnectionSynced(**FIELDS) for _ in range(events - 1)]  # type: ignore[misc, arg-type]  # a dict of mixed values
+            await store.append(StreamId("bench", uuid4()), made)
+            seen = 0
+            with timed(events) as cost:
+                async for _recorded in store.read_all():
+                    seen += 1
+    assert seen == events
+    return cost[0]
+
+
+def encode(times: int) -> float:
+    """`EventCodec.encode`."""
+    codec = EventCodec(BENCH)
+    one = ConnectionSynced(**FIELDS)  # type: ignore[arg-type]  # a dict of mixed values
+    codec.encode(one)
+    with timed(times) as cost:
+        for _ in range(times):
+            codec.encode(one)
+    return cost[0]
+
+
+def decode(times: int) -> float:
+    """`EventCodec.decode`."""
+    codec = EventCodec(BENCH)
+    encoded = codec.encode(ConnectionSynced(**FIELDS))  # type: ignore[arg-type]  # a dict of mixed values
+    codec.decode(encoded)
+    with timed(times) as cost:
+        for _ in range(times):
+            codec.decode(encoded)
+    return cost[0]
+
+
+def construct(times: int) -> float:
+    """An event with its own id and time."""
+    with timed(times) as cost:
+        for _ in range(times):
+            ConnectionSynced(**FIELDS)  # type: ignore[arg-type]  # a dict of mixed values
+    return cost[0]
+
+
+async def publish(handlers: list[Callable[[object], Awaitable[None]]], times: int) -> float:
+    """`InMemoryEventBus.publish` to handlers that never suspend."""
+    bus = InMemoryEventBus()
+    for handler in handlers:
+        bus.subscribe(ConnectionSynced, handler)
+    one = ConnectionSynced(**FIELDS)  # type: ignore[arg-type]  # a dict of mixed values
+    with timed(times) as cost:
+        for _ in range(times):
+            await bus.publish(one)
+    return cost[0]
+
+
+def memory(events: int) -> float:
+    """Bytes of a decoded event."""
+    codec = EventCodec(BENCH)
+    encoded = [codec.encode(ConnectionSynced(**FIELDS)) for _ in range(events)]  # type: ignore[arg-type]  # a dict of mixed values
+    codec.decode(encoded[0])
+    tracemalloc.start()
+    kept = [codec.decode(one) for one in encoded]
+    used, _peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return (used - sys.getsizeof(kept)) / events
+
+
+def import_time(runs: int = 5) -> float:
+    """Milliseconds that `import dashtam_events` adds to `import asyncio`, in a new process."""
+    return _seconds("import asyncio, dashtam_events", runs) - _seconds("import asyncio", runs)
+
+
+def _seconds(code: str, runs: int) -> float:
+    timer = f"import time; t=time.perf_counter(); {code}; print((time.perf_counter()-t)*1e3)"
+    command = [sys.executable, "-c", timer]
+    outputs = [subprocess.run(command, capture_output=True, check=True) for _ in range(runs)]
+    return statistics.median(float(output.stdout) for output in outputs)

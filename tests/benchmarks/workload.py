@@ -1,0 +1,89 @@
+"""The work: a connection, one start event and many sync events of five domain fields."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from uuid import UUID, uuid4
+
+from dashtam_events import Aggregate, DomainEvent, EventRegistry, applies, event
+
+__all__ = ["BENCH", "FIELDS", "Connection", "ConnectionStarted", "ConnectionSynced", "scratch", "timed"]
+
+PROVIDER = UUID("8c0f5d5e-5b0f-4a52-9f6b-2f3b1c6a7d10")
+SYNCED_AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+FIELDS = {
+    "connection_id": PROVIDER,
+    "provider_slug": "schwab",
+    "balance": Decimal("1234.56"),
+    "synced_at": SYNCED_AT,
+    "note": "nightly sync, nothing unusual",
+}
+"""The arguments of one sync event: UUID, str, Decimal, datetime, str."""
+
+
+@event(category="bench")
+class ConnectionStarted(DomainEvent):
+    """The first event of a stream."""
+
+    provider_slug: str
+
+
+@event(category="bench")
+class ConnectionSynced(DomainEvent):
+    """The event that is measured."""
+
+    connection_id: UUID
+    provider_slug: str
+    balance: Decimal
+    synced_at: datetime
+    note: str
+
+
+BENCH = EventRegistry([ConnectionStarted, ConnectionSynced])
+
+
+class Connection(Aggregate, stream="bench"):
+    """The aggregate that is rebuilt."""
+
+    syncs: int = 0
+    balance: Decimal = Decimal(0)
+
+    @classmethod
+    def start(cls) -> "Connection":
+        """A new connection with its start event pending."""
+        connection = cls(uuid4())
+        connection.record(ConnectionStarted(provider_slug="schwab"))
+        return connection
+
+    def sync(self) -> None:
+        """Record one sync."""
+        self.record(ConnectionSynced(**FIELDS))  # type: ignore[arg-type]  # a dict of mixed values
+
+    @applies(ConnectionStarted)
+    def _started(self, event: ConnectionStarted) -> None:
+        self.provider_slug = event.provider_slug
+
+    @applies(ConnectionSynced)
+    def _synced(self, event: ConnectionSynced) -> None:
+        self.syncs += 1
+        self.balance = event.balance
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A fresh directory for one sample."""
+    with TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def timed(items: int) -> Iterator[list[float]]:
+    """Microseconds an item of the block, as the only element of the list, when it has ended."""
+    taken: list[float] = []
+    begun = perf_counter()
+    yield taken
+    taken.append((perf_counter() - begun) / items * 1e6)
