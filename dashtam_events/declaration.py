@@ -1,4 +1,4 @@
-"""What an event class says about itself: its name, its privacy, and what each adapter makes of it."""
+"""What an event class says about itself: its name, its privacy, what each adapter makes of it."""
 
 from collections.abc import Callable, Mapping
 from enum import Enum, StrEnum
@@ -91,9 +91,9 @@ class SSE:
     type: str
     payload: Mapping[str, str]
 
-    def __init__(self, type: str, /, *fields: str, **renamed: str) -> None:
+    def __init__(self, event_type: str, /, *fields: str, **renamed: str) -> None:
         payload = FrozenDict({name: name for name in fields} | renamed)
-        self.__attrs_init__(type, payload)
+        self.__attrs_init__(event_type, payload)
 
 
 @attrs.frozen(kw_only=True)

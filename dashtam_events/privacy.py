@@ -1,7 +1,7 @@
 """Who may see a field: the marks on it, and the one function that honours them."""
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import cache
 from typing import Any, TypeVar, overload
 
 import attrs
@@ -51,7 +51,7 @@ def redact(value: Any) -> dict[str, Any]:
     return {name: show(getattr(value, name)) for name, show in _shown(kind)}
 
 
-@lru_cache(maxsize=None)
+@cache
 def _shown(cls: Any) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
     marked = [(field.name, privacy_of(field)) for field in attrs.fields(cls)]
     return tuple(

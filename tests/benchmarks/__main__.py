@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks [--quick] [--json FILE]`: measure, print the table, keep the result."""
+"""`python -m tests.benchmarks [--quick] [--json FILE]`: measure, print, keep the result."""
 
 import argparse
 import asyncio

@@ -58,11 +58,10 @@ def measure(rows: Iterable[Row], rounds: int) -> list[Outcome]:
 
 def _measured(row: Row, rounds: int) -> Outcome:
     ways = {"limit": row.limit, "rival": row.rival, "ours": row.ours}
-    samples: dict[str, list[float]] = {name: [] for name, way in ways.items() if way is not None}
+    given = {name: way for name, way in ways.items() if way is not None}
+    samples: dict[str, list[float]] = {name: [] for name in given}
     for turn in range(rounds + 1):
-        for name in samples:
-            way = ways[name]
-            assert way is not None
+        for name, way in given.items():
             sample = way()
             if turn:
                 samples[name].append(sample)

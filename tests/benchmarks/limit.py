@@ -110,7 +110,8 @@ def rebuild(events: int) -> float:
                 one = _decoder.decode(data)
                 syncs, balance = syncs + 1, one.balance
         connection.close()
-    assert syncs == events and balance is not None
+    assert syncs == events
+    assert balance is not None
     return cost[0]
 
 

@@ -127,7 +127,7 @@ def decode(times: int) -> float:
 
 
 def construct(times: int) -> float:
-    """One event triggered on the aggregate, its application included: the rival has no other way."""
+    """One event triggered on its aggregate: the rival has no other way."""
     connection = _connection()
     with timed(times) as cost:
         _sync(connection, times)

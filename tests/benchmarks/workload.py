@@ -11,7 +11,15 @@ from uuid import UUID, uuid4
 
 from dashtam_events import Aggregate, DomainEvent, EventRegistry, applies, event
 
-__all__ = ["BENCH", "FIELDS", "Connection", "ConnectionStarted", "ConnectionSynced", "scratch", "timed"]
+__all__ = [
+    "BENCH",
+    "FIELDS",
+    "Connection",
+    "ConnectionStarted",
+    "ConnectionSynced",
+    "scratch",
+    "timed",
+]
 
 PROVIDER = UUID("8c0f5d5e-5b0f-4a52-9f6b-2f3b1c6a7d10")
 SYNCED_AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
