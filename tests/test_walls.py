@@ -200,7 +200,7 @@ def test_wall_5_an_extra_in_the_front_door_is_seen(house: Path, plant: Plant) ->
         ("import asyncio; asyncio.new_event_loop().close()", "socket.__new__"),
         ("import sqlite3; sqlite3.connect(':memory:').close()", "sqlite3.connect"),
         ("open(__file__ + '.log', 'w').close()", "open"),
-        ("import threading; threading.Thread(target=int).start()", "_thread.start_new_thread"),
+        ("import threading as t; t.Thread(target=t.Event().wait, daemon=True).start()", "thread"),
     ],
 )
 def test_wall_5_what_the_front_door_opens_is_seen(
