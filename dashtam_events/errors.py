@@ -18,6 +18,7 @@
     │   ├── AggregateNotFound
     │   ├── InvalidHistory         a stream whose events cannot have happened in that order
     │   └── UnappliedEvent         an event that the aggregate has no method for
+    ├── BusClosed                  a bus was published to after it was closed (also a RuntimeError)
     └── SSEEncodingError           a value that the wire of server-sent events cannot carry
 
 The facts are attributes; no exception carries the value of a field; all of them pickle.
@@ -26,6 +27,7 @@ The facts are attributes; no exception carries the value of a field; all of them
 __all__ = [
     "AggregateError",
     "AggregateNotFound",
+    "BusClosed",
     "CodecError",
     "DashtamEventsError",
     "DecodingError",
@@ -226,6 +228,17 @@ class UnappliedEvent(AggregateError):
             f"{self.aggregate}: no method applies {self.event_type}: "
             "add one with @applies, or upgrade to the release that wrote it"
         )
+
+
+class BusClosed(DashtamEventsError, RuntimeError):
+    """An event was published to a bus that was closed before."""
+
+    def __init__(self, bus: str) -> None:
+        super().__init__(bus)
+        self.bus = bus
+
+    def __str__(self) -> str:
+        return f"{self.bus}: closed; publish before aclose()"
 
 
 class SSEEncodingError(DashtamEventsError, ValueError):

@@ -1,0 +1,47 @@
+"""How the failure of a handler is logged: who failed, at what and where, and no values."""
+
+import logging
+
+from dashtam_events.bus._subscription import Subscription
+from dashtam_events.errors import InvalidEventClass
+from dashtam_events.event import DomainEvent, spec_of
+
+__all__ = ["log_failure"]
+
+
+def log_failure(
+    logger: logging.Logger, subscription: Subscription, event: DomainEvent, error: BaseException
+) -> None:
+    """Log `event_handler_failed`.
+
+    Neither the text of the exception nor its traceback goes along: both may hold values of the
+    event. The line where it was raised does.
+    """
+    logger.error(
+        "event_handler_failed",
+        extra={
+            "event_type": _name_of(event),
+            "event_id": str(event.event_id),
+            "handler_name": subscription.name,
+            "error_type": type(error).__qualname__,
+            "where": _where(error),
+        },
+    )
+
+
+def _name_of(event: DomainEvent) -> str:
+    try:
+        return spec_of(type(event)).name
+    except InvalidEventClass:
+        return type(event).__name__
+
+
+def _where(error: BaseException) -> str:
+    # What a timeout interrupted is its cause; it is itself raised in asyncio.
+    shown = error.__cause__ if isinstance(error, TimeoutError) and error.__cause__ else error
+    trace = shown.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return "unknown"
+    return f"{trace.tb_frame.f_globals.get('__name__', 'unknown')}:{trace.tb_lineno}"

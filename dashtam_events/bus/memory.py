@@ -1,0 +1,206 @@
+"""The bus within one process: handlers run in the publisher's event loop."""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from contextvars import copy_context
+from typing import Any, TypeVar, overload
+
+import attrs
+
+from dashtam_events.bus._failure import log_failure
+from dashtam_events.bus._subscription import Subscription
+from dashtam_events.bus.protocol import EventContext, Handler
+from dashtam_events.errors import BusClosed
+from dashtam_events.event import DomainEvent, spec_of
+from dashtam_events.recorded import EventMetadata, RecordedEvent, UnknownEvent
+from dashtam_events.store.protocol import MetadataLike
+
+__all__ = ["InMemoryEventBus"]
+
+_E = TypeVar("_E", bound=DomainEvent)
+_NO_CONTEXT = EventContext()
+
+
+@attrs.frozen
+class _Audience:
+    """The handlers of one event class, in the order of their subscription.
+
+    `at_once` are those before the first that may suspend; they need no task.
+    """
+
+    at_once: tuple[Subscription, ...]
+    rest: tuple[Subscription, ...]
+
+    @classmethod
+    def of(cls, subscriptions: tuple[Subscription, ...]) -> "_Audience":
+        suspending = (n for n, each in enumerate(subscriptions) if each.may_suspend)
+        split = next(suspending, len(subscriptions))
+        return cls(subscriptions[:split], subscriptions[split:])
+
+    @property
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        return self.at_once + self.rest
+
+
+class InMemoryEventBus:
+    """An `EventBus` whose handlers live in this process.
+
+    A handler without any `await` in it runs straight away in the publisher's task; each of the
+    others gets a task, so that `asyncio.current_task`, timeouts and cancel scopes are its own.
+    Nothing is kept: an event that nobody hears of, or whose handler fails, is gone. What must
+    happen goes through a store and a subscription.
+
+    A bus belongs to one event loop. `KeyboardInterrupt` and `SystemExit` pass through `publish`,
+    and cancel the handlers still running.
+
+    Args:
+        timeout: seconds that a handler may take, where its subscription names none; None: for
+            ever.
+        logger: what `event_handler_failed` is logged to.
+    """
+
+    def __init__(
+        self, *, timeout: float | None = None, logger: logging.Logger | None = None
+    ) -> None:
+        self._timeout = timeout
+        self._logger = logger or logging.getLogger("dashtam_events.bus")
+        self._audiences: dict[type[DomainEvent], _Audience] = {}
+        self._under_way: set[asyncio.Future[None]] = set()
+        self._closed = False
+
+    @overload
+    def subscribe(
+        self, events: type[_E], handler: Handler[_E], *, timeout: float | None = None
+    ) -> None: ...
+    @overload
+    def subscribe(
+        self, events: Iterable[type[_E]], handler: Handler[_E], *, timeout: float | None = None
+    ) -> None: ...
+    def subscribe(self, events: Any, handler: Any, *, timeout: float | None = None) -> None:
+        """Let a handler hear of an event class, or of each class of a selection.
+
+        See `EventBus.subscribe`.
+        """
+        wanted = Subscription.of(handler, self._timeout if timeout is None else timeout)
+        for cls in _classes(events):
+            known = self._subscriptions_to(cls)
+            replaced = tuple(wanted if each.handler == handler else each for each in known)
+            self._audiences[cls] = _Audience.of(
+                replaced if wanted in replaced else (*known, wanted)
+            )
+
+    @overload
+    def unsubscribe(self, events: type[_E], handler: Handler[_E]) -> None: ...
+    @overload
+    def unsubscribe(self, events: Iterable[type[_E]], handler: Handler[_E]) -> None: ...
+    def unsubscribe(self, events: Any, handler: Any) -> None:
+        """Let a handler hear no more of a class or a selection; fine where it never did."""
+        for cls in _classes(events):
+            known = self._subscriptions_to(cls)
+            left = tuple(each for each in known if each.handler != handler)
+            self._audiences[cls] = _Audience.of(left)
+
+    async def publish(
+        self,
+        event: DomainEvent,
+        *,
+        metadata: MetadataLike = None,
+        recorded: RecordedEvent | None = None,
+    ) -> None:
+        """Tell the handlers of an event; returns when each has finished, failed or timed out.
+
+        See `EventBus.publish`.
+
+        Raises:
+            BusClosed: the bus is closed.
+        """
+        if self._closed:
+            raise BusClosed(type(self).__name__)
+        audience = self._audiences.get(type(event))
+        if audience is None:
+            return
+        context = _NO_CONTEXT
+        if metadata is not None or recorded is not None:
+            context = _context(metadata, recorded)
+        self._run(audience.at_once, event, context)
+        if audience.rest:
+            await self._run_concurrently(audience.rest, event, context)
+
+    async def aclose(self) -> None:
+        """Wait for the publishes under way, then take no more; closing twice is fine.
+
+        See `EventBus.aclose`.
+        """
+        while self._under_way:
+            await asyncio.wait(self._under_way)
+        self._closed = True
+
+    def _subscriptions_to(self, cls: type[DomainEvent]) -> tuple[Subscription, ...]:
+        audience = self._audiences.get(cls)
+        return () if audience is None else audience.subscriptions
+
+    def _run(
+        self, subscriptions: tuple[Subscription, ...], event: DomainEvent, context: EventContext
+    ) -> None:
+        """Run handlers that cannot suspend, to their end, one after the other."""
+        for each in subscriptions:
+            try:
+                call = each.handler(event, context) if each.wants_context else each.handler(event)
+                # The first step is the last; with a default, `next` raises no StopIteration,
+                # which would cost as much as the rest.
+                copy_context().run(next, call.__await__(), None)
+            except (Exception, asyncio.CancelledError) as error:
+                log_failure(self._logger, each, event, error)
+
+    async def _run_concurrently(
+        self, subscriptions: tuple[Subscription, ...], event: DomainEvent, context: EventContext
+    ) -> None:
+        done = asyncio.get_running_loop().create_future()
+        self._under_way.add(done)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for each in subscriptions:
+                    if each.may_suspend:
+                        group.create_task(self._guard(each, event, context))
+                    else:
+                        # Those that were subscribed before it start before it.
+                        await asyncio.sleep(0)
+                        self._run((each,), event, context)
+        finally:
+            self._under_way.discard(done)
+            done.set_result(None)
+
+    async def _guard(
+        self, subscription: Subscription, event: DomainEvent, context: EventContext
+    ) -> None:
+        """Run one handler in a task of its own; only what is meant for the publisher escapes."""
+        arguments = (event, context) if subscription.wants_context else (event,)
+        try:
+            async with asyncio.timeout(subscription.timeout):
+                await subscription.handler(*arguments)
+        except asyncio.CancelledError as error:
+            if _is_cancelled():
+                raise
+            log_failure(self._logger, subscription, event, error)
+        except Exception as error:
+            log_failure(self._logger, subscription, event, error)
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _classes(events: Any) -> tuple[type[DomainEvent], ...]:
+    classes = (events,) if isinstance(events, type) else tuple(events)
+    for cls in classes:
+        if cls is not UnknownEvent:
+            spec_of(cls)
+    return classes
+
+
+def _context(metadata: MetadataLike, recorded: RecordedEvent | None) -> EventContext:
+    if metadata is None and recorded is not None:
+        return EventContext(metadata=recorded.metadata, recorded=recorded)
+    return EventContext(metadata=EventMetadata.of(metadata), recorded=recorded)
