@@ -18,10 +18,10 @@ BLOCK = re.compile(
 SHELL = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-def pages() -> Iterator[Path]:
-    for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
-        if BLOCK.search(page.read_text(encoding="utf-8")):
-            yield page
+def pages() -> list[Path]:
+    """The README and every page of the docs that shows code."""
+    written = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    return [page for page in written if BLOCK.search(page.read_text(encoding="utf-8"))]
 
 
 def blocks(page: Path) -> Iterator[CodeType]:
