@@ -123,7 +123,7 @@ def test_wall_3_backends_may_not_import_each_other(house: Path, plant: Plant) ->
         ("door-sqlite", ["sqlite3"]),
         ("door-codec", ["cattrs", "msgspec"]),
         ("door-ids", ["uuid_utils"]),
-        ("door-cli", ["click", "ofxtools", "rich"]),
+        ("door-cli", ["click", "ofxparse", "rich"]),
         ("door-testing", ["hypothesis", "pytest", "pytest_asyncio"]),
     ],
 )
@@ -172,7 +172,7 @@ CORE = {
     *("attr", "attrs", "cattr", "cattrs", "dashtam_events", "msgspec", "returns"),
     *("typing_extensions", "uuid_utils"),
 }
-EXTRAS = ("click", "hypothesis", "ofxtools", "pytest", "pytest_asyncio", "rich")
+EXTRAS = ("click", "hypothesis", "ofxparse", "pytest", "pytest_asyncio", "rich")
 
 
 def test_wall_5_the_front_door_loads_the_core_only_and_opens_nothing() -> None:
