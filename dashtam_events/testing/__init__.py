@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dashtam_events.errors import MissingExtra
 
 if TYPE_CHECKING:
+    from dashtam_events.testing._expectation import Expectation, like
     from dashtam_events.testing.checks import check_registry
     from dashtam_events.testing.faults import FaultyEventStore
     from dashtam_events.testing.recording import PublishedEvent, RecordingEventBus
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from dashtam_events.testing.strategies import events, recorded_events
 
 __all__ = [
+    "Expectation",
     "FaultyEventStore",
     "Outcome",
     "PublishedEvent",
@@ -25,10 +27,12 @@ __all__ = [
     "check_registry",
     "events",
     "given",
+    "like",
     "recorded_events",
 ]
 
 _HOME = {
+    "Expectation": "_expectation",
     "FaultyEventStore": "faults",
     "Outcome": "scenario",
     "PublishedEvent": "recording",
@@ -37,6 +41,7 @@ _HOME = {
     "check_registry": "checks",
     "events": "strategies",
     "given": "scenario",
+    "like": "_expectation",
     "recorded_events": "strategies",
 }
 

@@ -1,0 +1,159 @@
+"""Given these events, when this command, then those: the test of an aggregate in one sentence."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+import attrs
+from returns.result import Failure
+
+from dashtam_events._ids import new_id
+from dashtam_events.aggregate import Aggregate
+from dashtam_events.event import DomainEvent
+from dashtam_events.recorded import Position, RecordedEvent
+from dashtam_events.testing._expectation import Expectation, differences, expectation, unmet
+
+__all__ = ["Outcome", "Scenario", "given"]
+
+_A = TypeVar("_A", bound=Aggregate)
+_X = TypeVar("_X", bound=BaseException)
+
+
+@attrs.frozen
+class Outcome(Generic[_A]):
+    """What a command came to, and the questions that a test asks of it.
+
+    `aggregate` is as the command left it, `returned` what it returned, `raised` what it raised.
+    Where no question expects the exception, the first question raises it again.
+    """
+
+    aggregate: _A
+    returned: object = None
+    raised: Exception | None = None
+
+    @property
+    def events(self) -> tuple[DomainEvent, ...]:
+        """The events that the command recorded, in order."""
+        return self.aggregate.pending_events
+
+    def then(self, *expected: type[DomainEvent] | DomainEvent | Expectation) -> _A:
+        """These events were recorded, in this order, and no others; returns the aggregate.
+
+        A class asks for an event of exactly that class. An event asks for all of its fields as
+        well, less `event_id`, `occurred_at` and its secrets. `like(...)` asks for some fields.
+
+        Raises:
+            AssertionError: other events were recorded, or the command was refused.
+        """
+        self._done()
+        found = differences([expectation(one) for one in expected], self.events)
+        if any(found):
+            unmet("the events differ", found)
+        return self.aggregate
+
+    def then_nothing(self) -> _A:
+        """The command was accepted and recorded nothing; returns the aggregate.
+
+        Raises:
+            AssertionError: something was recorded, or the command was refused.
+        """
+        return self.then()
+
+    def then_refused(self, error: object) -> _A:
+        """The command returned a `Failure` of this error and recorded nothing.
+
+        `error` is the error itself, or the class that it must be an instance of.
+
+        Raises:
+            AssertionError: the command was accepted, refused for another reason, or recorded
+                something nevertheless.
+        """
+        self._raise_again()
+        wanted = error.__qualname__ if isinstance(error, type) else repr(error)
+        if not isinstance(self.returned, Failure):
+            unmet(f"expected the refusal {wanted}, but it was accepted", self._recorded())
+        reason: object = self.returned.failure()
+        if reason != error and not (isinstance(error, type) and isinstance(reason, error)):
+            unmet(f"expected the refusal {wanted}, but the refusal is {reason!r}")
+        if self.events:
+            unmet("the command was refused, but recorded", self._recorded())
+        return self.aggregate
+
+    def then_raises(self, kind: type[_X]) -> _X:
+        """The command raised an exception of this kind and recorded nothing; returns it.
+
+        Any other exception is raised again.
+
+        Raises:
+            AssertionError: nothing was raised, or something was recorded before.
+        """
+        if not isinstance(self.raised, kind):
+            self._raise_again()
+            unmet(f"expected {kind.__qualname__}, but nothing was raised", self._recorded())
+        if self.events:
+            unmet("the command raised, but recorded before", self._recorded())
+        return self.raised
+
+    def _done(self) -> None:
+        self._raise_again()
+        if isinstance(self.returned, Failure):
+            reason: object = self.returned.failure()
+            unmet(f"the command was refused: {reason!r}")
+
+    def _recorded(self) -> list[str]:
+        return differences([], self.events)
+
+    def _raise_again(self) -> None:
+        if self.raised is not None:
+            raise self.raised
+
+
+@attrs.frozen
+class Scenario(Generic[_A]):
+    """An aggregate with a history, waiting for a command."""
+
+    aggregate: _A
+
+    def when(self, command: Callable[[_A], object]) -> Outcome[_A]:
+        """Give the aggregate a command; what comes of it is asked of the outcome.
+
+        A command that returns another aggregate of the class, such as one that it has just
+        started, is asked about that one.
+        """
+        try:
+            returned = command(self.aggregate)
+        except Exception as error:  # noqa: BLE001  # raised again by the first question
+            return Outcome(self.aggregate, raised=error)
+        kind = type(self.aggregate)
+        return Outcome(returned if isinstance(returned, kind) else self.aggregate, returned)
+
+
+def given(
+    aggregate: type[_A],
+    /,
+    *history: DomainEvent,
+    id: UUID | None = None,  # noqa: A002  # it is the id of the aggregate
+) -> Scenario[_A]:
+    """An aggregate to which these events have happened, in this order.
+
+    `id` is the aggregate's; a new one where the test does not care.
+
+    Raises:
+        InvalidHistory: the events cannot have happened in that order.
+        UnappliedEvent: the aggregate does not know an event.
+    """
+    known = id or new_id()
+    return Scenario(aggregate.replay(known, _recorded(aggregate.blank(known), history)))
+
+
+def _recorded(aggregate: Aggregate, history: Sequence[DomainEvent]) -> list[RecordedEvent[Any]]:
+    return [
+        RecordedEvent(
+            position=Position(version),
+            stream=aggregate.stream,
+            version=version,
+            recorded_at=event.occurred_at,
+            event=event,
+        )
+        for version, event in enumerate(history, start=1)
+    ]
