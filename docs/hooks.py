@@ -11,6 +11,14 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 
 PACKAGE = Path(__file__).resolve().parents[1] / "dashtam_events"
+INDEX = """# Reference
+
+A page for each room of the package, made from its docstrings. What most programs need is imported
+from `dashtam_events` itself.
+
+| room | what it is for |
+|---|---|
+"""
 ELSEWHERE = re.compile(r"""<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)=["']?(?:https?:)?//""")
 
 
@@ -36,8 +44,35 @@ def modules(room: str) -> Iterator[str]:
 
 
 def _summary(file: Path) -> str:
-    docstring = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+    docstring = ast.get_docstring(_parsed(file)) or ""
     return docstring.partition("\n")[0]
+
+
+def _parsed(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+def _entry(module: str) -> str:
+    """What mkdocstrings is asked for: a package shows only what no page of a module shows."""
+    file = PACKAGE.parent.joinpath(*module.split("."), "__init__.py")
+    if not file.is_file():
+        return f"::: {module}"
+    shown_elsewhere = set(_imported_from_public_modules(_parsed(file)))
+    members = [name for name in _listed(_parsed(file)) if name not in shown_elsewhere]
+    return f"::: {module}\n    options:\n      members: {members}"
+
+
+def _imported_from_public_modules(module: ast.Module) -> Iterator[str]:
+    for node in ast.walk(module):
+        if isinstance(node, ast.ImportFrom) and "._" not in (node.module or ""):
+            yield from (alias.asname or alias.name for alias in node.names)
+
+
+def _listed(module: ast.Module) -> list[str]:
+    for node in module.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return list(ast.literal_eval(node.value))
+    return []
 
 
 def _room_summary(room: str) -> str:
@@ -46,12 +81,12 @@ def _room_summary(room: str) -> str:
 
 
 def _page(room: str) -> str:
-    return f"# {room}\n\n" + "\n\n".join(f"::: {module}" for module in modules(room)) + "\n"
+    return f"# {room}\n\n" + "\n\n".join(map(_entry, modules(room))) + "\n"
 
 
 def _index() -> str:
-    rows = (f"| [{room}]({room}.md) | {_room_summary(room)} |" for room in rooms())
-    return "\n".join(["# Reference", "", "| room | what it is for |", "|---|---|", *rows, ""])
+    rows = "\n".join(f"| [{room}]({room}.md) | {_room_summary(room)} |" for room in rooms())
+    return f"{INDEX}{rows}\n"
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:

@@ -121,7 +121,7 @@ def test_wall_3_backends_may_not_import_each_other(house: Path, plant: Plant) ->
     ("contract", "guests"),
     [
         ("door-sqlite", ["sqlite3"]),
-        ("door-codec", ["cattrs", "msgspec"]),
+        ("door-cattrs", ["cattrs"]),
         ("door-ids", ["uuid_utils"]),
         ("door-cli", ["click", "ofxparse", "rich"]),
         ("door-testing", ["hypothesis", "pytest", "pytest_asyncio"]),
