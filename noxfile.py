@@ -62,6 +62,7 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Both type checkers agree, and every public name of the wheel has a full type."""
     install_group(session, "types")
+    install_group(session, "bench")
     session.install("-q", f"{built_wheel(session)}[cli,testing]")
     session.run("mypy")
     pyright = {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
@@ -108,5 +109,16 @@ def examples(session: nox.Session) -> None:
     """Every example runs from start to end."""
     session.install("-q", f"{built_wheel(session)}[cli]")
     leave_checkout(session)
-    for example in sorted((ROOT / "examples").glob("*.py")):
+    programs = sorted((ROOT / "examples").glob("*.py"))
+    if not programs:
+        session.error("there are no examples")
+    for example in programs:
         session.run("python", "-W", "error", str(example))
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Ours beside the rival and beside the limit of the engine; arguments after `--` go along."""
+    install_group(session, "bench")
+    session.install("-q", f"{built_wheel(session)}[cli,testing]")
+    session.run("python", "-m", "tests.benchmarks", *session.posargs)
