@@ -19,6 +19,7 @@ from dashtam_events.declaration import (
     FieldSpec,
     LogLevel,
     Phase,
+    Privacy,
     Upcaster,
 )
 from dashtam_events.errors import InvalidEventClass
@@ -186,6 +187,7 @@ def _fields(cls: type[DomainEvent]) -> tuple[FieldSpec, ...]:
 def _completed(spec: EventSpec, cls: str) -> EventSpec:
     """The declaration with its defaults filled in, and every field that it names looked up."""
     names = {field.name for field in spec.fields}
+    secrets = spec.fields_of(Privacy.SECRET)
     if spec.subject is None and "user_id" in names:
         spec = attrs.evolve(spec, subject="user_id")
     if spec.audit is not None and spec.audit.user_id == "<subject>":
@@ -193,6 +195,10 @@ def _completed(spec: EventSpec, cls: str) -> EventSpec:
     for place, name in _named_fields(spec):
         if name not in names:
             raise InvalidEventClass(cls, f"{place} names the field {name!r}, which it has not")
+        if name in secrets:
+            raise InvalidEventClass(
+                cls, f"{place} names the field {name!r}, which is secret: name another or none"
+            )
     missing = set(range(1, spec.version)) ^ set(spec.upcasters)
     if spec.version < 1 or missing:
         raise InvalidEventClass(

@@ -150,7 +150,7 @@ class InMemoryEventBus:
                 # The first step is the last; with a default, `next` raises no StopIteration,
                 # which would cost as much as the rest.
                 copy_context().run(next, call.__await__(), None)
-            except (Exception, asyncio.CancelledError) as error:
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # it harms no other
                 log_failure(self._logger, each, event, error)
 
     async def _run_concurrently(
@@ -183,7 +183,7 @@ class InMemoryEventBus:
             if _is_cancelled():
                 raise
             log_failure(self._logger, subscription, event, error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # it harms no other
             log_failure(self._logger, subscription, event, error)
 
 

@@ -12,6 +12,7 @@ from dashtam_events.store.protocol import MetadataLike
 __all__ = ["EventBus", "EventContext", "Handler"]
 
 _E = TypeVar("_E", bound=DomainEvent)
+_NO_METADATA = EventMetadata()
 
 
 @attrs.frozen(kw_only=True)
@@ -22,7 +23,7 @@ class EventContext:
     published straight from memory.
     """
 
-    metadata: EventMetadata = EventMetadata()
+    metadata: EventMetadata = _NO_METADATA
     recorded: RecordedEvent | None = None
 
 

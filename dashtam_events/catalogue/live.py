@@ -3,9 +3,18 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
-from dashtam_events._frozen import FrozenDict
+import attrs
 
-__all__ = ["SSE_PAYLOADS", "SSEEventCategory", "SSEEventType", "get_category_for_event_type"]
+from dashtam_events._frozen import FrozenDict
+from dashtam_events.sse.event import ServerSentEvent
+
+__all__ = [
+    "SSE_PAYLOADS",
+    "SSEEvent",
+    "SSEEventCategory",
+    "SSEEventType",
+    "get_category_for_event_type",
+]
 
 
 class SSEEventCategory(StrEnum):
@@ -166,8 +175,29 @@ def get_category_for_event_type(event_type: SSEEventType | str) -> SSEEventCateg
     Raises:
         ValueError: there is no such type.
     """
+    return _CATEGORIES[_known_type(event_type).partition(".")[0]]
+
+
+def _known_type(event_type: SSEEventType | str) -> SSEEventType:
     try:
-        known = SSEEventType(event_type)
+        return SSEEventType(event_type)
     except ValueError:
-        raise ValueError("not a type of server-sent event: see SSEEventType") from None
-    return _CATEGORIES[known.partition(".")[0]]
+        raise ValueError("event_type is none of SSEEventType") from None
+
+
+@attrs.frozen(kw_only=True, hash=False)
+class SSEEvent(ServerSentEvent):
+    """A `ServerSentEvent` of one of the types in `SSEEventType`; it may be given as text.
+
+    Raises:
+        ValueError: there is no such type.
+    """
+
+    event_type: SSEEventType = attrs.field(converter=_known_type)
+
+    __hash__ = ServerSentEvent.__hash__
+
+    @property
+    def category(self) -> SSEEventCategory:
+        """What a client subscribes to as a whole, of which this is a part."""
+        return get_category_for_event_type(self.event_type)
