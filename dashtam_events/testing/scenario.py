@@ -132,7 +132,7 @@ def given(
     aggregate: type[_A],
     /,
     *history: DomainEvent,
-    id: UUID | None = None,  # noqa: A002  # it is the id of the aggregate
+    id: UUID | None = None,
 ) -> Scenario[_A]:
     """An aggregate to which these events have happened, in this order.
 
