@@ -19,7 +19,11 @@
     │   ├── InvalidHistory         a stream whose events cannot have happened in that order
     │   └── UnappliedEvent         an event that the aggregate has no method for
     ├── BusClosed                  a bus was published to after it was closed (also a RuntimeError)
-    └── SSEEncodingError           a value that the wire of server-sent events cannot carry
+    ├── SSEEncodingError           a value that the wire of server-sent events cannot carry
+    └── EmailError                 an e-mail that an event asks for did not go out
+        ├── EmailRenderingError    a template is missing or broken, or a value that it needs is
+        └── EmailDeliveryError     the mail was refused; sending it again would not help
+            └── EmailDeferred      the mail could not be taken now; sending it again may help
 
 The facts are attributes; no exception carries the value of a field; all of them pickle.
 """
@@ -32,6 +36,10 @@ __all__ = [
     "DashtamEventsError",
     "DecodingError",
     "DuplicateEvent",
+    "EmailDeferred",
+    "EmailDeliveryError",
+    "EmailError",
+    "EmailRenderingError",
     "EncodingError",
     "FutureSchemaVersion",
     "InvalidEventClass",
@@ -250,3 +258,34 @@ class SSEEncodingError(DashtamEventsError, ValueError):
 
     def __str__(self) -> str:
         return f"{self.path}: expected {self.expected}"
+
+
+class EmailError(DashtamEventsError):
+    """An e-mail that an event asks for did not go out."""
+
+
+class EmailRenderingError(EmailError, ValueError):
+    """A mail could not be written; `template` says from what, `reason` what was in the way."""
+
+    def __init__(self, template: str, reason: str) -> None:
+        super().__init__(template, reason)
+        self.template, self.reason = template, reason
+
+    def __str__(self) -> str:
+        return f"{self.template}: {self.reason}"
+
+
+class EmailDeliveryError(EmailError):
+    """A mail was refused for good; `code` is the server's reply code, where it gave one."""
+
+    def __init__(self, server: str, reason: str, code: int | None = None) -> None:
+        super().__init__(server, reason, code)
+        self.server, self.reason, self.code = server, reason, code
+
+    def __str__(self) -> str:
+        reply = "" if self.code is None else f" (reply {self.code})"
+        return f"{self.server}: {self.reason}{reply}"
+
+
+class EmailDeferred(EmailDeliveryError):
+    """A mail could not be taken now; sent again later, it may be."""
