@@ -117,7 +117,7 @@ class Aggregate:
         """The aggregate as a snapshot makes it, which was taken at a version."""
         aggregate = cls.blank(id)
         aggregate.restore_snapshot(state)
-        aggregate.__version = version
+        aggregate.mark_saved(version)
         return aggregate
 
     @property
@@ -180,7 +180,9 @@ class Aggregate:
 
         Pending events do not count. Two aggregates with the same history are the same.
         """
-        return type(self) is type(other) and _attributes(self) == _attributes(other)
+        if not isinstance(other, Aggregate) or type(self) is not type(other):
+            return False
+        return _attributes(self) == _attributes(other)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(id={self.__id!r}, version={self.__version})"

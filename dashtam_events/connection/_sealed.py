@@ -40,7 +40,7 @@ def unpack(data: bytes | None) -> ProviderCredentials | None:
         return None
     try:
         raw = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise DecodingError(_NAME, "", "JSON") from None
     if not isinstance(raw, dict) or type(raw.get("version")) is not int:
         raise DecodingError(_NAME, ".version", "a number")

@@ -1,4 +1,4 @@
-"""The provider connection: it decides what may happen to a connection, and is made by what did.
+"""The provider connection: it decides what may happen to a connection, and records it.
 
 It never knows of stores, providers or networks, and never puts credentials into an event.
 """
@@ -7,12 +7,10 @@ from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
 
-import attrs
 from returns.result import Failure, Result, Success
 
 from dashtam_events._clock import now as _now
 from dashtam_events._ids import new_id
-from dashtam_events.aggregate import Aggregate, applies
 from dashtam_events.catalogue.provider import (
     ProviderConnectionAttempted,
     ProviderConnectionExpired,
@@ -23,22 +21,18 @@ from dashtam_events.catalogue.provider import (
     ProviderDisconnectionSucceeded,
     ProviderTokenRefreshSucceeded,
 )
+from dashtam_events.connection._fold import FoldedConnection, begun_by
 from dashtam_events.connection._machine import TRANSITIONS
 from dashtam_events.connection._state import ConnectionState
-from dashtam_events.connection._views import ReadableConnection
 from dashtam_events.connection.credentials import ProviderCredentials
-from dashtam_events.connection.errors import ProviderConnectionError as Refusal
+from dashtam_events.connection.errors import ProviderConnectionError
 from dashtam_events.connection.status import ConnectionStatus
-from dashtam_events.errors import InvalidHistory
 from dashtam_events.event import DomainEvent
 
 __all__ = ["ProviderConnection"]
 
-_Lapse = ProviderConnectionFailed | ProviderConnectionExpired | ProviderConnectionRevoked
-_Answer = Result[None, Refusal]
 
-
-class ProviderConnection(ReadableConnection, stream="provider_connection"):
+class ProviderConnection(FoldedConnection, stream="provider_connection"):
     """One user's connection to one provider, from the attempt to the end.
 
     A new one begins with `start`; the constructor makes one in the midst of its life, for tests
@@ -65,8 +59,6 @@ class ProviderConnection(ReadableConnection, stream="provider_connection"):
         ValueError: a text is too long or empty, a time is naive, the status is none, or an
             active connection has no credentials.
     """
-
-    snapshot_type = ConnectionState
 
     def __init__(
         self,
@@ -101,13 +93,6 @@ class ProviderConnection(ReadableConnection, stream="provider_connection"):
             raise ValueError("an active connection must have credentials")
 
     @classmethod
-    def blank(cls, id: UUID) -> Self:
-        """A connection that no event has begun yet: it has an id and nothing else."""
-        connection = cls.__new__(cls)
-        Aggregate.__init__(connection, id)
-        return connection
-
-    @classmethod
     def start(
         cls,
         *,
@@ -132,45 +117,60 @@ class ProviderConnection(ReadableConnection, stream="provider_connection"):
             alias=alias,
             occurred_at=now or _now(),
         )
-        _begun_by(attempted)
+        begun_by(attempted)
         connection.record(attempted)
         return connection
 
     def mark_connected(
         self, credentials: ProviderCredentials, *, now: datetime | None = None
-    ) -> _Answer:
+    ) -> Result[None, ProviderConnectionError]:
         """The provider let the user in, for the first time or again: active from now on.
 
         Credentials that have lapsed already are taken too, for the provider did let the user in
         and they may be refreshed; the connection `can_sync` only after that.
         """
-        return self._renew(ProviderConnectionSucceeded, Refusal.CANNOT_CONNECT, credentials, now)
+        return self._renew(
+            ProviderConnectionSucceeded, ProviderConnectionError.CANNOT_CONNECT, credentials, now
+        )
 
-    def mark_failed(self, reason: str, *, now: datetime | None = None) -> _Answer:
+    def mark_failed(
+        self, reason: str, *, now: datetime | None = None
+    ) -> Result[None, ProviderConnectionError]:
         """The first attempt came to nothing; `reason` as in `ProviderConnectionFailed`."""
-        return self._decide(ProviderConnectionFailed, Refusal.CANNOT_FAIL, now, reason=reason)
+        return self._decide(
+            ProviderConnectionFailed, ProviderConnectionError.CANNOT_FAIL, now, reason=reason
+        )
 
-    def mark_expired(self, *, now: datetime | None = None) -> _Answer:
+    def mark_expired(self, *, now: datetime | None = None) -> Result[None, ProviderConnectionError]:
         """The credentials lapsed. They are kept."""
-        return self._decide(ProviderConnectionExpired, Refusal.CANNOT_EXPIRE, now)
+        return self._decide(ProviderConnectionExpired, ProviderConnectionError.CANNOT_EXPIRE, now)
 
-    def mark_revoked(self, reason: str | None = None, *, now: datetime | None = None) -> _Answer:
+    def mark_revoked(
+        self, reason: str | None = None, *, now: datetime | None = None
+    ) -> Result[None, ProviderConnectionError]:
         """The access was withdrawn; `reason` as in `ProviderConnectionRevoked`. They are kept."""
-        return self._decide(ProviderConnectionRevoked, Refusal.CANNOT_REVOKE, now, reason=reason)
+        return self._decide(
+            ProviderConnectionRevoked, ProviderConnectionError.CANNOT_REVOKE, now, reason=reason
+        )
 
     def update_credentials(
         self, credentials: ProviderCredentials, *, now: datetime | None = None
-    ) -> _Answer:
+    ) -> Result[None, ProviderConnectionError]:
         """The provider gave fresh credentials in place of the present ones."""
         return self._renew(
-            ProviderTokenRefreshSucceeded, Refusal.CANNOT_UPDATE_CREDENTIALS, credentials, now
+            ProviderTokenRefreshSucceeded,
+            ProviderConnectionError.CANNOT_UPDATE_CREDENTIALS,
+            credentials,
+            now,
         )
 
-    def record_sync(self, *, now: datetime | None = None) -> _Answer:
+    def record_sync(self, *, now: datetime | None = None) -> Result[None, ProviderConnectionError]:
         """Everything asked of the provider was fetched."""
-        return self._decide(ProviderConnectionSynced, Refusal.CANNOT_SYNC, now)
+        return self._decide(ProviderConnectionSynced, ProviderConnectionError.CANNOT_SYNC, now)
 
-    def mark_disconnected(self, *, now: datetime | None = None) -> _Answer:
+    def mark_disconnected(
+        self, *, now: datetime | None = None
+    ) -> Result[None, ProviderConnectionError]:
         """It ends, for good, and its credentials are deleted.
 
         One that has ended already answers `Success` as well, and records nothing.
@@ -179,33 +179,25 @@ class ProviderConnection(ReadableConnection, stream="provider_connection"):
             self._happen(ProviderDisconnectionSucceeded, now)
         return Success(None)
 
-    def restore_credentials(self, credentials: ProviderCredentials | None) -> None:
-        """Give back what was kept beside the stream; no event is recorded. For repositories."""
-        self._credentials = credentials
-
-    def take_snapshot(self) -> ConnectionState:
-        """A copy of the state, without the credentials, which have a place of their own."""
-        return attrs.evolve(self._begun)
-
-    def restore_snapshot(self, state: ConnectionState) -> None:
-        """Take over the state; the credentials are restored apart."""
-        self._state, self._credentials = attrs.evolve(state), None
-
     def _renew(
         self,
         kind: type[DomainEvent],
-        refusal: Refusal,
+        refusal: ProviderConnectionError,
         credentials: ProviderCredentials,
         now: datetime | None,
-    ) -> _Answer:
+    ) -> Result[None, ProviderConnectionError]:
         answer = self._decide(kind, refusal, now, credentials_expire_at=credentials.expires_at)
         if isinstance(answer, Success):
             self._credentials = credentials
         return answer
 
     def _decide(
-        self, kind: type[DomainEvent], refusal: Refusal, now: datetime | None, **facts: Any
-    ) -> _Answer:
+        self,
+        kind: type[DomainEvent],
+        refusal: ProviderConnectionError,
+        now: datetime | None,
+        **facts: Any,
+    ) -> Result[None, ProviderConnectionError]:
         if kind not in TRANSITIONS[self.status]:
             return Failure(refusal)
         self._happen(kind, now, **facts)
@@ -220,63 +212,3 @@ class ProviderConnection(ReadableConnection, stream="provider_connection"):
             "occurred_at": now or _now(),
         }
         self.record(kind(**facts))
-
-    @applies(ProviderConnectionAttempted)
-    def _attempted(self, event: ProviderConnectionAttempted) -> None:
-        if self._state is not None or event.connection_id not in (self.id, None):
-            raise self._impossible(event)
-        try:
-            self._state, self._credentials = _begun_by(event), None
-        except ValueError:
-            raise self._impossible(event) from None
-
-    @applies(ProviderConnectionSucceeded)
-    def _connected(self, event: ProviderConnectionSucceeded) -> None:
-        state = self._move(event, event.connection_id)
-        state.connected_at = state.connected_at or event.occurred_at
-        self._credentials = None
-
-    @applies(ProviderConnectionFailed, ProviderConnectionExpired, ProviderConnectionRevoked)
-    def _lapsed(self, event: _Lapse) -> None:
-        self._move(event, event.connection_id)
-
-    @applies(ProviderTokenRefreshSucceeded)
-    def _refreshed(self, event: ProviderTokenRefreshSucceeded) -> None:
-        self._move(event, event.connection_id)
-        self._credentials = None
-
-    @applies(ProviderConnectionSynced)
-    def _synced(self, event: ProviderConnectionSynced) -> None:
-        self._move(event, event.connection_id).last_sync_at = event.occurred_at
-
-    @applies(ProviderDisconnectionSucceeded)
-    def _disconnected(self, event: ProviderDisconnectionSucceeded) -> None:
-        self._move(event, event.connection_id)
-        self._credentials = None
-
-    def _move(self, event: DomainEvent, connection_id: UUID | None) -> ConnectionState:
-        """Follow the table with an event of this connection; what it cannot hold is impossible."""
-        state = self._state
-        if state is None or connection_id not in (self.id, None):
-            raise self._impossible(event)
-        following = TRANSITIONS[state.status].get(type(event))
-        if following is None:
-            raise self._impossible(event)
-        state.status, state.updated_at = following, event.occurred_at
-        return state
-
-    def _impossible(self, event: DomainEvent) -> InvalidHistory:
-        state = "NOT BEGUN" if self._state is None else self._state.status.name
-        return InvalidHistory(str(self.stream), type(event).__name__, state)
-
-
-def _begun_by(event: ProviderConnectionAttempted) -> ConnectionState:
-    return ConnectionState(
-        user_id=event.user_id,
-        provider_id=event.provider_id,
-        provider_slug=event.provider_slug,
-        status=ConnectionStatus.PENDING,
-        created_at=event.occurred_at,
-        updated_at=event.occurred_at,
-        alias=event.alias,
-    )

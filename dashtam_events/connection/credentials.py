@@ -5,6 +5,7 @@ This library never decrypts it, never shows it, and never puts it into an event.
 
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 import attrs
 
@@ -24,7 +25,7 @@ class CredentialType(StrEnum):
     CUSTOM = "custom"
 
 
-def _is_blob(_instance: object, _attribute: object, value: object) -> None:
+def _is_blob(_instance: object, _attribute: object, value: Any) -> None:
     if not isinstance(value, bytes) or not value:
         raise ValueError("encrypted_data must be bytes, and not empty")
 

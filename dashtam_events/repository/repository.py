@@ -8,7 +8,7 @@ from uuid import UUID
 from dashtam_events._frozen import EMPTY
 from dashtam_events.aggregate import Aggregate
 from dashtam_events.errors import AggregateNotFound, VersionConflict
-from dashtam_events.repository.snapshot import SNAPSHOT, SnapshotFormat
+from dashtam_events.repository.snapshot import SNAPSHOT, SnapshotConverter, SnapshotFormat
 from dashtam_events.store.protocol import AppendResult, EventStore, MetadataLike
 
 __all__ = ["Repository"]
@@ -30,6 +30,8 @@ class Repository(Generic[_A]):
         snapshot_every: write a snapshot, in the same append, whenever the version passes a
             multiple of this number, and load from it. None: neither write nor read snapshots.
         attempts: how many times `execute` decides before it gives up.
+        converter: what writes and reads snapshots, where their types need hooks of your own
+            (see `make_converter`).
 
     Raises:
         TypeError: the class declares no stream, or no snapshots where they are asked for.
@@ -43,6 +45,7 @@ class Repository(Generic[_A]):
         *,
         snapshot_every: int | None = None,
         attempts: int = 5,
+        converter: SnapshotConverter | None = None,
     ) -> None:
         if not hasattr(aggregate, "stream_category"):
             raise TypeError(f"{aggregate.__qualname__} has no stream: declare it with stream=...")
@@ -52,7 +55,7 @@ class Repository(Generic[_A]):
         self._aggregate = aggregate
         self._attempts = attempts
         self._snapshot_every = snapshot_every
-        self._snapshots = None if snapshot_every is None else SnapshotFormat(aggregate)
+        self._snapshots = None if snapshot_every is None else SnapshotFormat(aggregate, converter)
 
     async def get(
         self, id: UUID, *, at_version: int | None = None, at_time: datetime | None = None
