@@ -1,0 +1,79 @@
+"""`dashtam-events catalogue`: the events that the library brings, as a table or as JSON."""
+
+import json
+from typing import Any
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from dashtam_events.catalogue import CATALOGUE
+from dashtam_events.catalogue.export import describe
+from dashtam_events.cli.render import console, styled_phase
+
+__all__ = ["CATEGORIES", "catalogue"]
+
+_EVENTS = describe(CATALOGUE)
+CATEGORIES = sorted({about["category"] for about in _EVENTS.values()})
+"""The categories of the catalogue's events."""
+_WORKFLOWS = sorted({about["workflow"] for about in _EVENTS.values() if about["workflow"]})
+
+
+@click.command()
+@click.argument("word", required=False)
+@click.option("--category", type=click.Choice(CATEGORIES), metavar="C", help="Only this category.")
+@click.option("--workflow", type=click.Choice(_WORKFLOWS), metavar="W", help="Only this workflow.")
+@click.option("--json", "as_json", is_flag=True, help="Everything that is declared, as JSON.")
+def catalogue(
+    word: str | None, category: str | None, workflow: str | None, *, as_json: bool
+) -> None:
+    """List the events of the catalogue.
+
+    WORD keeps those with it in their name, their fields or what they ask of the adapters.
+    """
+    chosen = {
+        name: about
+        for name, about in _EVENTS.items()
+        if category in (None, about["category"])
+        and workflow in (None, about["workflow"])
+        and _mentions(word, name, about)
+    }
+    if as_json:
+        click.echo(json.dumps(chosen, indent=2))
+        return
+    if not chosen:
+        raise click.UsageError("no event of the catalogue is like that")
+    out = console()
+    out.print(_table(chosen))
+    out.print(_tally(chosen), style="dim")
+
+
+def _mentions(word: str | None, name: str, about: dict[str, Any]) -> bool:
+    fields = [field["name"] for field in about["fields"]]
+    asked = [about["category"], about["workflow"], (about["sse"] or {}).get("type")]
+    audit = (about["audit"] or {}).get("action")
+    texts = [name, *fields, *asked, audit]
+    return word is None or any(word.lower() in text.lower() for text in texts if text)
+
+
+def _table(events: dict[str, dict[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("event", no_wrap=True)
+    for column in ("category", "workflow", "phase", "asks for", "live as"):
+        table.add_column(column)
+    for name, about in events.items():
+        table.add_row(
+            Text(name, style="bold"),
+            about["category"],
+            about["workflow"] or "",
+            styled_phase(about["phase"]),
+            ", ".join(asked for asked in ("audit", "email", "sse") if about[asked]),
+            (about["sse"] or {}).get("type", ""),
+        )
+    return table
+
+
+def _tally(events: dict[str, dict[str, Any]]) -> str:
+    asked = {key: sum(bool(about[key]) for about in events.values()) for key in ("audit", "email")}
+    live = sum(bool(about["sse"]) for about in events.values())
+    return f"{len(events)} events: {asked['audit']} audited, {asked['email']} e-mailed, {live} live"

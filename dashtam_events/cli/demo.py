@@ -1,0 +1,96 @@
+"""`dashtam-events demo`: a connection's life and an import, on a real file, told as they happen."""
+
+import asyncio
+import shlex
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+from rich.text import Text
+
+from dashtam_events._ids import new_id
+from dashtam_events.catalogue import CATALOGUE
+from dashtam_events.cli.performance import Performance, Promise, look_back
+from dashtam_events.cli.render import console
+from dashtam_events.cli.stage import Stage
+from dashtam_events.recorded import RecordedEvent, StreamId
+from dashtam_events.store.sqlite import SQLiteEventStore
+
+__all__ = ["demo"]
+
+_STATEMENT = Path(__file__).parent / "statements" / "checking.ofx"
+_OPENING = (
+    "A fact has one way: it is decided, appended to a file, and only then heard of.\n"
+    "decide: a command, which may be refused    append: stored, for good\n"
+    "log, live: a log line and a browser's event stream    state: what is so now"
+)
+
+
+@click.command()
+@click.option(
+    "--db",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Keep the events in this file; by default in a new temporary one.",
+)
+@click.option(
+    "--statement",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=_STATEMENT,
+    metavar="FILE.ofx",
+    help="Import this statement; by default one that comes with the library.",
+)
+@click.option("--plain", is_flag=True, help="Lines without colour, frames or pauses.")
+def demo(db: Path | None, statement: Path, *, plain: bool) -> None:
+    """Watch a provider connection live through its life.
+
+    Every fact is decided, appended to a SQLite file, and only then heard of; at the end the
+    connection is rebuilt from the file. The exit code is 0 only if all of it was as promised.
+    """
+    path = db or Path(tempfile.mkdtemp(prefix="dashtam-events-")) / "events.db"
+    out = console(plain=plain)
+    stage = Stage(out, plain or not out.is_terminal)
+    if not asyncio.run(_perform(stage, path, statement)):
+        sys.exit(1)
+
+
+async def _perform(stage: Stage, path: Path, statement: Path) -> bool:
+    """Play all of it; whether every promise was kept."""
+    user_id = new_id()
+    stage.say(Text(_OPENING, style="dim"))
+    async with SQLiteEventStore(path, registry=CATALOGUE) as store:
+        performance = Performance(store, stage)
+        connection = await performance.live_a_connection(user_id)
+        imported = await performance.import_a_statement(statement, user_id)
+    promises = performance.promises + await look_back(path, connection, performance.appended)
+    _close(stage, promises)
+    _point_on(stage, path, performance.appended, (connection.stream, imported))
+    return all(promise.kept for promise in promises)
+
+
+def _close(stage: Stage, promises: list[Promise]) -> None:
+    stage.say("\nThe file was opened again, and compared with what you saw:")
+    for promise in promises:
+        verdict = ("  ok      ", "bold green") if promise.kept else ("  BROKEN  ", "bold red")
+        stage.say(Text.assemble(verdict, promise.text))
+
+
+def _point_on(
+    stage: Stage, path: Path, appended: list[RecordedEvent], streams: tuple[StreamId, StreamId]
+) -> None:
+    """Say what was written where, and what to type next."""
+    file = shlex.quote(str(path))
+    stage.say(f"\nWritten to {path}: {len(appended)} events in 2 streams.")
+    for stream in streams:
+        count = sum(recorded.stream == stream for recorded in appended)
+        stage.say(f"  {stream}  {count} events")
+    stage.say("\nTry next:")
+    for arguments in (
+        f"log {file}",
+        f"stream {file} {streams[0]}",
+        f"log {file} --category data_sync --json",
+        f"log {file} --follow    (and in another terminal: dashtam-events demo --db {file})",
+        "catalogue provider",
+    ):
+        stage.say(f"  dashtam-events {arguments}")

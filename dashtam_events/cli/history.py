@@ -1,0 +1,157 @@
+"""`dashtam-events log` and `dashtam-events stream`: what a store's file holds."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
+from pathlib import Path
+from uuid import UUID
+
+import attrs
+import click
+
+from dashtam_events.catalogue import CATALOGUE
+from dashtam_events.cli.catalogue import CATEGORIES
+from dashtam_events.cli.render import as_json, console, line
+from dashtam_events.connection import ProviderConnection
+from dashtam_events.recorded import Position, RecordedEvent, StreamId
+from dashtam_events.store.protocol import EventStore
+from dashtam_events.store.sqlite import SQLiteEventStore
+
+__all__ = ["log", "stream"]
+
+_file = click.argument(
+    "path", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+_as_json = click.option("--json", "json", is_flag=True, help="One JSON object per line.")
+_show_personal = click.option(
+    "--show-personal", is_flag=True, help="Show personal fields; they are masked otherwise."
+)
+
+
+class _Stream(click.ParamType):
+    """A stream as it is written: category-id."""
+
+    name = "stream"
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> StreamId:
+        """The stream that the text names."""
+        try:
+            return StreamId.parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+@attrs.frozen(kw_only=True)
+class _Query:
+    """What of the log is wanted, and how it is shown."""
+
+    stream: StreamId | None
+    types: tuple[str, ...]
+    categories: tuple[str, ...]
+    user: str | None
+    after: int | None
+    limit: int | None
+    follow: bool
+    json: bool
+    show_personal: bool
+
+
+@click.command()
+@_file
+@click.option("--stream", type=_Stream(), metavar="S", help="Only this stream (category-id).")
+@click.option("--type", "types", multiple=True, metavar="T", help="Only events of this name.")
+@click.option(
+    "--category",
+    "categories",
+    multiple=True,
+    type=click.Choice(CATEGORIES),
+    metavar="C",
+    help="Only this category of the catalogue.",
+)
+@click.option("--user", metavar="ID", help="Only events about this user.")
+@click.option("--after", type=click.IntRange(min=0), metavar="N", help="Only after position N.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N events.")
+@click.option("--follow", "-f", is_flag=True, help="Go on as events are appended; Ctrl-C ends.")
+@_as_json
+@_show_personal
+def log(path: Path, **options: object) -> None:
+    """Print the events of a store's FILE in the order they were committed.
+
+    Each line has the position, the time, the stream, the version, the name and the fields.
+    --type and --category may be given several times.
+    """
+    asyncio.run(_print_log(path, _Query(**options)))  # type: ignore[arg-type]  # named as the options are
+
+
+async def _print_log(path: Path, query: _Query) -> None:
+    out, left = console(), query.limit
+    async with (
+        SQLiteEventStore(path, registry=CATALOGUE, read_only=True) as store,
+        aclosing(_chosen(store, query)) as events,
+    ):
+        async for recorded in events:
+            if query.json:
+                click.echo(as_json(recorded, personal=query.show_personal))
+            else:
+                out.print(line(recorded, personal=query.show_personal), soft_wrap=True)
+            left = None if left is None else left - 1
+            if left == 0:
+                return
+
+
+async def _chosen(store: EventStore, query: _Query) -> AsyncIterator[RecordedEvent]:
+    position = None if query.after is None else Position(query.after)
+    while True:
+        horizon = await store.last_position()
+        async for recorded in store.read_all(
+            after=position,
+            types=query.types or None,
+            categories=query.categories or None,
+            subject=query.user,
+        ):
+            position = recorded.position
+            if query.stream in (None, recorded.stream):
+                yield recorded
+        if not query.follow:
+            return
+        position = max(filter(None, (position, horizon)), default=None)
+        await store.wait(after=position)
+
+
+@click.command()
+@_file
+@click.argument("name", metavar="STREAM", type=_Stream())
+@_as_json
+@_show_personal
+def stream(path: Path, name: StreamId, *, json: bool, show_personal: bool) -> None:
+    """Print the history of one STREAM (category-id) of a store's FILE.
+
+    For a provider connection, each event is followed by the state that it led to.
+    """
+    history = asyncio.run(_read(path, name))
+    if not history:
+        raise click.UsageError(f"{path} has no stream {name}")
+    out = console()
+    for recorded, state in zip(history, _states(name, history), strict=True):
+        if json:
+            click.echo(as_json(recorded, personal=show_personal, state=state))
+        else:
+            out.print(line(recorded, personal=show_personal, state=state), soft_wrap=True)
+
+
+async def _read(path: Path, name: StreamId) -> list[RecordedEvent]:
+    async with SQLiteEventStore(path, registry=CATALOGUE, read_only=True) as store:
+        return [recorded async for recorded in store.read_stream(name)]
+
+
+def _states(name: StreamId, history: list[RecordedEvent]) -> Iterator[str | None]:
+    """The state after each event, where the stream is one of a provider connection."""
+    if name.category != ProviderConnection.stream_category:
+        yield from (None for _ in history)
+        return
+    connection = ProviderConnection.blank(UUID(name.id))
+    for recorded in history:
+        connection.advance(recorded)
+        yield connection.status.name
