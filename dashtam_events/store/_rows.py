@@ -1,0 +1,286 @@
+"""The stored form that the stores of one machine share: from events to rows, and back."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from uuid import UUID
+
+import attrs
+
+from dashtam_events.codec import EncodedEvent, EventCodec
+from dashtam_events.errors import CodecError, DuplicateEvent, VersionConflict
+from dashtam_events.event import DomainEvent, spec_of
+from dashtam_events.recorded import Position, RecordedEvent, StreamId
+from dashtam_events.registry import EventRegistry
+from dashtam_events.store.protocol import ANY, EXISTS, NO_STREAM, Append, AppendResult
+
+__all__ = [
+    "Draft",
+    "LogQuery",
+    "Row",
+    "Scribe",
+    "Stored",
+    "StreamQuery",
+    "check_attachment_name",
+    "check_expected",
+    "ids_of",
+    "repeated",
+]
+
+Row = tuple[int, bytes, str, int, str, int, str | None, int, bytes, bytes | None]
+"""Position, event_id, stream, version, type, schema version, subject, instant, data, metadata.
+
+The instant is that of recording, in microseconds since 1970 (UTC). Rows are bare tuples because
+they are made and read by the thousand.
+"""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_parse_stream = lru_cache(maxsize=4096)(StreamId.parse)
+
+
+@attrs.frozen(kw_only=True)
+class Draft:
+    """An append in encoded form: all of its rows except where they will stand."""
+
+    append: Append
+    stream: str
+    cells: tuple[tuple[bytes, str, int, str | None, bytes], ...]
+    metadata: bytes | None
+
+    def rows(self, position: int, version: int, instant: int) -> list[Row]:
+        """The rows that follow this position of the log and this version of the stream."""
+        stream, metadata = self.stream, self.metadata
+        return [
+            (position + n, id_, stream, version + n, name, schema, subject, instant, data, metadata)
+            for n, (id_, name, schema, subject, data) in enumerate(self.cells, 1)
+        ]
+
+
+@attrs.frozen(kw_only=True)
+class Stored:
+    """The rows of each append, as they stand in the store; `repeated` where they stood before."""
+
+    rows: tuple[list[Row], ...]
+    repeated: bool
+
+
+@attrs.frozen(kw_only=True)
+class StreamQuery:
+    """What is wanted of one stream; `until` is an instant in microseconds."""
+
+    stream: str
+    after: int
+    until_version: int | None
+    until: int | None
+    limit: None = None
+
+
+@attrs.frozen(kw_only=True)
+class LogQuery:
+    """What is wanted of the log; `names` are stored names, None for all of them."""
+
+    after: int
+    limit: int | None
+    names: tuple[str, ...] | None
+    subject: str | None
+
+
+class Scribe:
+    """Writes events down as rows and reads rows as events, by one registry and one codec."""
+
+    def __init__(
+        self, registry: EventRegistry, codec: EventCodec | None, clock: Callable[[], datetime]
+    ) -> None:
+        self._registry = registry
+        self._codec = codec or EventCodec(registry)
+        self._clock = clock
+
+    def drafts(self, appends: Iterable[Append]) -> tuple[Draft, ...]:
+        """The appends in encoded form. Raises what encoding raises, and `DuplicateEvent`."""
+        drafts = tuple([self._draft(append) for append in appends])
+        _refuse_twins(drafts)
+        return drafts
+
+    def _draft(self, append: Append) -> Draft:
+        for name, data in append.attachments.items():
+            check_attachment_name(name)
+            if not (data is None or isinstance(data, bytes)):
+                raise TypeError(f"the attachment {name!r} must be bytes, or None to remove it")
+        return Draft(
+            append=append,
+            stream=str(append.stream),
+            cells=tuple([self._cell(event) for event in append.events]),
+            metadata=self._codec.encode_metadata(append.metadata),
+        )
+
+    def _cell(self, event: DomainEvent) -> tuple[bytes, str, int, str | None, bytes]:
+        encoded = self._codec.encode(event)
+        return (
+            event.event_id.bytes,
+            encoded.name,
+            encoded.version,
+            encoded.subject,
+            encoded.data,
+        )
+
+    def instant(self) -> int:
+        """The clock, in microseconds since 1970."""
+        return _microseconds(self._clock())
+
+    def results(self, drafts: tuple[Draft, ...], stored: Stored) -> tuple[AppendResult, ...]:
+        """What the caller gets: its own events, or those that stood there before, read back."""
+        if stored.repeated:
+            return tuple(
+                [AppendResult(recorded=tuple(map(self.recorded, rows))) for rows in stored.rows]
+            )
+        return tuple([_result(draft.append, rows) for draft, rows in zip(drafts, stored.rows)])  # noqa: B905  # one to one
+
+    def recorded(self, row: Row) -> RecordedEvent:
+        """A row as an event; what cannot be read says in a note where it stands."""
+        position, _, stream, version, name, schema, subject, instant, data, metadata = row
+        try:
+            encoded = EncodedEvent(name=name, version=schema, data=data, subject=subject)
+            event = self._codec.decode(encoded)
+            circumstances = self._codec.decode_metadata(metadata)
+        except CodecError as error:
+            error.add_note(f"at position {position} of the log: {stream}, version {version}")
+            raise
+        return RecordedEvent(
+            position=Position(position),
+            stream=_parse_stream(stream),
+            version=version,
+            recorded_at=_EPOCH + timedelta(microseconds=instant),
+            event=event,
+            metadata=circumstances,
+        )
+
+    def stream_query(
+        self,
+        stream: StreamId,
+        after: int,
+        until_version: int | None,
+        until_time: datetime | None,
+    ) -> StreamQuery:
+        """The arguments of `read_stream`, checked."""
+        until = None if until_time is None else _microseconds(until_time)
+        return StreamQuery(
+            stream=str(stream), after=after, until_version=until_version, until=until
+        )
+
+    def log_query(
+        self,
+        after: Position | None,
+        limit: int | None,
+        types: Collection[type[DomainEvent] | str] | None,
+        categories: Collection[str] | None,
+        subject: UUID | str | None,
+    ) -> LogQuery:
+        """The arguments of `read_all`, checked; categories become the names of their events."""
+        if limit is not None and limit < 0:
+            raise ValueError("a limit is a number of events, from 0")
+        return LogQuery(
+            after=after or 0,
+            limit=limit,
+            names=self._names(types, categories),
+            subject=None if subject is None else str(subject),
+        )
+
+    def _names(
+        self,
+        types: Collection[type[DomainEvent] | str] | None,
+        categories: Collection[str] | None,
+    ) -> tuple[str, ...] | None:
+        if isinstance(types, str) or isinstance(categories, str):
+            raise TypeError("types and categories are collections: wrap a single one in a list")
+        named = categorised = None
+        if types is not None:
+            named = {kind if isinstance(kind, str) else spec_of(kind).name for kind in types}
+        if categories is not None:
+            chosen = self._registry.select(lambda spec: spec.category in categories)
+            categorised = {spec_of(kind).name for kind in chosen}
+        if named is None and categorised is None:
+            return None
+        both = [names for names in (named, categorised) if names is not None]
+        return tuple(sorted(set.intersection(*both)))
+
+
+def _microseconds(instant: datetime) -> int:
+    if instant.tzinfo is None:
+        raise ValueError("an instant must be an aware datetime: pass one with a timezone")
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def _result(append: Append, rows: list[Row]) -> AppendResult:
+    stream, metadata = append.stream, append.metadata
+    recorded_at = _EPOCH + timedelta(microseconds=rows[0][7])
+    recorded = [
+        RecordedEvent(
+            position=Position(row[0]),
+            stream=stream,
+            version=row[3],
+            recorded_at=recorded_at,
+            event=event,
+            metadata=metadata,
+        )
+        for row, event in zip(rows, append.events)  # noqa: B905  # one row was made of each event
+    ]
+    return AppendResult(recorded=tuple(recorded))
+
+
+def check_attachment_name(name: str) -> None:
+    """Raises ValueError where a name could not be kept by every store."""
+    if not (0 < len(name) <= 200 and name.isprintable()):
+        raise ValueError("an attachment's name has 1 to 200 printable characters")
+
+
+def check_expected(append: Append, actual: int) -> None:
+    """Raises `VersionConflict` where the stream is not as the append expects it."""
+    expected = append.expected
+    if expected is ANY:
+        return
+    wanted = 0 if expected is NO_STREAM else expected
+    met = actual > 0 if expected is EXISTS else actual == wanted
+    if not met:
+        shown = str(expected) if isinstance(expected, str) else expected
+        raise VersionConflict(str(append.stream), shown, actual)
+
+
+def ids_of(drafts: tuple[Draft, ...]) -> list[bytes]:
+    """The ids of all events, in order."""
+    return [cell[0] for draft in drafts for cell in draft.cells]
+
+
+def repeated(drafts: tuple[Draft, ...], known: Mapping[bytes, Row]) -> Stored | None:
+    """What stands of the drafts where they are an earlier append again; None where all is new.
+
+    `known` holds the rows of those events that are stored. It is the same append where the events
+    stand in the same streams, in the same order, without others between them.
+
+    Raises:
+        DuplicateEvent: some of the events are known, or all of them but not as this append.
+    """
+    if not known:
+        return None
+    ids = ids_of(drafts)
+    first = next(event_id for event_id in ids if event_id in known)
+    if len(known) < len(ids):
+        raise DuplicateEvent(UUID(bytes=first))
+    rows = tuple([[known[cell[0]] for cell in draft.cells] for draft in drafts])
+    heads: dict[str, int] = {}
+    for draft, standing in zip(drafts, rows, strict=True):
+        for row in standing:
+            stream, version = row[2], row[3]
+            if stream != draft.stream or version != heads.get(stream, version - 1) + 1:
+                raise DuplicateEvent(UUID(bytes=first))
+            heads[stream] = version
+    return Stored(rows=rows, repeated=True)
+
+
+def _refuse_twins(drafts: tuple[Draft, ...]) -> None:
+    seen: set[bytes] = set()
+    for draft in drafts:
+        for event_id, *_ in draft.cells:
+            if event_id in seen:
+                raise DuplicateEvent(UUID(bytes=event_id))
+            seen.add(event_id)

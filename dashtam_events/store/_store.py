@@ -1,0 +1,81 @@
+"""What the stores of one machine have in common: the arguments of the protocol, and encoding."""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from datetime import datetime
+from uuid import UUID
+
+from dashtam_events._frozen import EMPTY
+from dashtam_events.event import DomainEvent
+from dashtam_events.recorded import Position, RecordedEvent, StreamId
+from dashtam_events.store._rows import Draft, LogQuery, Scribe, Stored, StreamQuery
+from dashtam_events.store.protocol import ANY, Append, AppendResult, Expected, MetadataLike
+
+__all__ = ["RowStore"]
+
+
+class RowStore(ABC):
+    """A store that keeps rows; an engine says how they are stored and how they are read."""
+
+    _scribe: Scribe
+
+    @abstractmethod
+    async def _store(self, drafts: tuple[Draft, ...]) -> Stored:
+        """Store all of the drafts or none."""
+
+    @abstractmethod
+    def _read(self, query: StreamQuery | LogQuery) -> AsyncIterator[RecordedEvent]:
+        """The events that a query asks for."""
+
+    async def append(
+        self,
+        stream: StreamId,
+        events: Iterable[DomainEvent],
+        *,
+        expected: int | Expected = ANY,
+        metadata: MetadataLike = None,
+        attachments: Mapping[str, bytes | None] = EMPTY,
+    ) -> AppendResult:
+        """Append events to one stream: all of them, or none. See `EventStore.append`."""
+        append = Append(
+            stream=stream,
+            events=events,
+            expected=expected,
+            metadata=metadata,
+            attachments=attachments,
+        )
+        (result,) = await self.append_many((append,))
+        return result
+
+    async def append_many(self, appends: Iterable[Append]) -> tuple[AppendResult, ...]:
+        """Append to several streams at once: all of it, or nothing.
+
+        Appends to the same stream see each other, in their order. See `EventStore.append_many`.
+        """
+        drafts = self._scribe.drafts(appends)
+        if not drafts:
+            return ()
+        return self._scribe.results(drafts, await self._store(drafts))
+
+    def read_stream(
+        self,
+        stream: StreamId,
+        *,
+        after: int = 0,
+        until_version: int | None = None,
+        until_time: datetime | None = None,
+    ) -> AsyncIterator[RecordedEvent]:
+        """The events of a stream after a version, in order. See `EventStore.read_stream`."""
+        return self._read(self._scribe.stream_query(stream, after, until_version, until_time))
+
+    def read_all(
+        self,
+        *,
+        after: Position | None = None,
+        limit: int | None = None,
+        types: Collection[type[DomainEvent] | str] | None = None,
+        categories: Collection[str] | None = None,
+        subject: UUID | str | None = None,
+    ) -> AsyncIterator[RecordedEvent]:
+        """The log after a position, in commit order. See `EventStore.read_all`."""
+        return self._read(self._scribe.log_query(after, limit, types, categories, subject))

@@ -1,0 +1,126 @@
+"""Reading a page of events, and the few other questions that a store is asked."""
+
+import sqlite3
+from typing import Any
+
+import attrs
+
+from dashtam_events.errors import CodecError
+from dashtam_events.recorded import RecordedEvent
+from dashtam_events.store._rows import LogQuery, Row, Scribe, StreamQuery
+from dashtam_events.store.protocol import Attachment
+
+__all__ = ["Page", "attachment", "last_position", "page", "position_of", "rows_of"]
+
+_COLUMNS = """position, event_id, stream, version, type, schema_version, subject, recorded_at,
+    data, metadata"""
+# SQLite joins at most 500 SELECTs; by so many types a log is as well filtered without an index.
+_MOST_NAMES = 400
+_MOST_IDS = 500
+
+
+@attrs.frozen(kw_only=True)
+class Page:
+    """Some events, and behind what to read on (None: there is no more for now).
+
+    `error` comes after the events: the one behind them could not be read.
+    """
+
+    events: list[RecordedEvent]
+    after: int | None = None
+    error: CodecError | None = None
+
+
+def page(
+    connection: sqlite3.Connection,
+    scribe: Scribe,
+    query: StreamQuery | LogQuery,
+    after: int,
+    size: int,
+) -> Page:
+    """At most `size` events behind a version of the stream, or a position of the log."""
+    of_stream = isinstance(query, StreamQuery)
+    sql, values = _of_stream(query, after) if of_stream else _of_log(query, after, size)
+    rows: list[Row] = connection.execute(f"{sql} LIMIT ?", (*values, size)).fetchall()
+    events: list[RecordedEvent] = []
+    for row in rows:
+        if of_stream and query.until is not None and row[7] > query.until:
+            return Page(events=events)
+        try:
+            events.append(scribe.recorded(row))
+        except CodecError as error:
+            return Page(events=events, error=error)
+    if len(rows) < size:
+        return Page(events=events)
+    return Page(events=events, after=rows[-1][3] if of_stream else rows[-1][0])
+
+
+def _of_stream(query: StreamQuery, after: int) -> tuple[str, list[Any]]:
+    sql = f"SELECT {_COLUMNS} FROM events WHERE stream = ? AND version > ?"  # noqa: S608  # constants only
+    values: list[Any] = [query.stream, after]
+    if query.until_version is not None:
+        sql += " AND version <= ?"
+        values.append(query.until_version)
+    return f"{sql} ORDER BY version", values
+
+
+def _of_log(query: LogQuery, after: int, size: int) -> tuple[str, list[Any]]:
+    sql = f"SELECT {_COLUMNS} FROM events WHERE position > ?"  # noqa: S608  # constants only
+    values: list[Any] = [after]
+    names = query.names
+    if query.subject is not None:
+        sql += " AND subject = ?"
+        values.append(query.subject)
+    if names is not None and query.subject is None and 0 < len(names) <= _MOST_NAMES:
+        found, named = _positions(names, after, size)
+        sql += f" AND position IN ({found})"
+        values += named
+    elif names is not None:
+        # The plus keeps SQLite from taking the index of the types and sorting what it finds.
+        sql += f" AND +type IN ({_marks(names)})"
+        values += names
+    return f"{sql} ORDER BY position", values
+
+
+def _positions(names: tuple[str, ...], after: int, size: int) -> tuple[str, list[Any]]:
+    """The next positions of events of these types, merged from the index without sorting."""
+    one = "SELECT position FROM events WHERE type = ? AND position > ?"
+    values: list[Any] = []
+    for name in names:
+        values += (name, after)
+    joined = " UNION ALL ".join([one] * len(names))
+    return f"{joined} ORDER BY position LIMIT ?", [*values, size]
+
+
+def _marks(values: tuple[object, ...] | list[bytes]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def rows_of(connection: sqlite3.Connection, ids: list[bytes]) -> dict[bytes, Row]:
+    """The rows of those events that are stored, by event_id."""
+    found: dict[bytes, Row] = {}
+    for start in range(0, len(ids), _MOST_IDS):
+        some = ids[start : start + _MOST_IDS]
+        sql = f"SELECT {_COLUMNS} FROM events WHERE event_id IN ({_marks(some)})"  # noqa: S608  # constants only
+        found.update((row[1], row) for row in connection.execute(sql, some))
+    return found
+
+
+def last_position(connection: sqlite3.Connection) -> int:
+    """The position of the last event; 0 while there is none."""
+    (position,) = connection.execute("SELECT max(position) FROM events").fetchone()
+    return position or 0
+
+
+def position_of(connection: sqlite3.Connection, event_id: bytes) -> int | None:
+    """The position of an event; None where it is not stored."""
+    sql = "SELECT position FROM events WHERE event_id = ?"
+    row = connection.execute(sql, (event_id,)).fetchone()
+    return None if row is None else row[0]
+
+
+def attachment(connection: sqlite3.Connection, stream: str, name: str) -> Attachment | None:
+    """What is kept beside a stream under a name; None where nothing ever was."""
+    sql = "SELECT data, version FROM attachments WHERE stream = ? AND name = ?"
+    row = connection.execute(sql, (stream, name)).fetchone()
+    return None if row is None else Attachment(data=row[0], version=row[1])
