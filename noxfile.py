@@ -77,7 +77,7 @@ def tests(session: nox.Session) -> None:
     install_group(session, "tests")
     session.install("-q", f"{built_wheel(session)}[cli,testing]")
     data = leave_checkout(session) / "coverage"
-    session.env |= {"COVERAGE_FILE": str(data), "COVERAGE_RCFILE": f"{ROOT}/pyproject.toml"}
+    session.env.update(COVERAGE_FILE=str(data), COVERAGE_RCFILE=f"{ROOT}/pyproject.toml")
     session.run("coverage", "erase")
     run_tests(session, "-m", "coverage", "run")
     session.run("coverage", "combine", "-q")
