@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dashtam_events.testing._expectation import Expectation, like
     from dashtam_events.testing.checks import check_registry
     from dashtam_events.testing.faults import FaultyEventStore
+    from dashtam_events.testing.held import HeldClock, HeldIds
     from dashtam_events.testing.recording import PublishedEvent, RecordingEventBus
     from dashtam_events.testing.scenario import Outcome, Scenario, given
     from dashtam_events.testing.strategies import events, recorded_events
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Expectation",
     "FaultyEventStore",
+    "HeldClock",
+    "HeldIds",
     "Outcome",
     "PublishedEvent",
     "RecordingEventBus",
@@ -34,6 +37,8 @@ __all__ = [
 _HOME = {
     "Expectation": "_expectation",
     "FaultyEventStore": "faults",
+    "HeldClock": "held",
+    "HeldIds": "held",
     "Outcome": "scenario",
     "PublishedEvent": "recording",
     "RecordingEventBus": "recording",

@@ -47,8 +47,8 @@ class GoldenFile:
         return cls(path, json.loads(text))
 
     def write(self) -> None:
-        """Replace the file, sorted, so that a change of it reads well in a review."""
-        text = json.dumps(self.forms, indent=2, sort_keys=True, ensure_ascii=False)
+        """Replace the file, sorted by name, so that a change of it reads well in a review."""
+        text = json.dumps(dict(sorted(self.forms.items())), indent=2, ensure_ascii=False)
         self.path.write_text(f"{text}\n", encoding="utf-8")
 
     def compare(self, registry: EventRegistry, *, update: bool) -> Iterator[str]:
