@@ -18,18 +18,22 @@ OPENING = ("open", "socket.", "sqlite3.connect", "subprocess.", "os.posix_spawn"
 CODE = {".py", ".pyc", ".so", ".pyd"}
 
 
-class Absent:
-    """Finds no module of the packages that it was told to hide."""
+class Hiding:
+    """A finder of modules that finds none of the packages it was told to hide."""
 
-    def __init__(self, packages: Sequence[str]) -> None:
-        self.packages = frozenset(packages)
+    def __init__(self, finder: Any, packages: Sequence[str]) -> None:
+        self.finder, self.packages = finder, frozenset(packages)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.finder, name)
 
     def find_spec(
-        self, name: str, _path: Sequence[str] | None = None, _target: ModuleType | None = None
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         if name.partition(".")[0] in self.packages:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-        return None
+            return None
+        found: ModuleSpec | None = self.finder.find_spec(name, path, target)
+        return found
 
 
 def _is_opening(event: str, arguments: tuple[Any, ...]) -> bool:
@@ -48,7 +52,7 @@ def observe(statement: str, absent: Sequence[str]) -> dict[str, list[str]]:
         if watching and _is_opening(event, arguments):
             opened.append(f"{event} {arguments!r}")
 
-    sys.meta_path.insert(0, Absent(absent))
+    sys.meta_path[:] = [Hiding(finder, absent) for finder in sys.meta_path]
     before = {name.partition(".")[0] for name in sys.modules}
     threads = len(sys._current_frames())
     sys.addaudithook(hook)
