@@ -10,7 +10,7 @@ import attrs
 from typing_extensions import TypeVar
 
 from dashtam_events._frozen import EMPTY, FrozenDict
-from dashtam_events.event import DomainEvent
+from dashtam_events.event import DomainEvent, _base
 from dashtam_events.privacy import personal, redact
 
 __all__ = ["EventMetadata", "Position", "RecordedEvent", "StreamId", "UnknownEvent"]
@@ -134,7 +134,7 @@ class RecordedEvent(Generic[_E]):
     metadata: EventMetadata = EventMetadata()
 
 
-@attrs.frozen(kw_only=True, slots=True, repr=False, eq=True, hash=False)
+@_base
 class UnknownEvent(DomainEvent):
     """An event that was read, but that no class here is registered for.
 

@@ -1,0 +1,321 @@
+"""The codec: an event to its stored form and back, and nothing else than its own errors."""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
+from operator import attrgetter
+from threading import RLock
+from typing import Any, NamedTuple, TypeVar, cast
+from uuid import UUID
+
+import attrs
+import cattrs
+import msgspec
+
+from dashtam_events.codec._compile import Forms
+from dashtam_events.codec._converter import EventConverter, make_converter
+from dashtam_events.codec._forms import Form, Mismatch
+from dashtam_events.codec._json import dumps, dumps_sorted, parse
+from dashtam_events.codec._leaves import LEAVES
+from dashtam_events.codec._limits import Limits
+from dashtam_events.codec._privacy import seal, unseal
+from dashtam_events.declaration import EventSpec, Privacy
+from dashtam_events.errors import DecodingError, EncodingError, FutureSchemaVersion, LimitExceeded
+from dashtam_events.event import DomainEvent
+from dashtam_events.recorded import EventMetadata, UnknownEvent
+from dashtam_events.registry import EventRegistry
+
+__all__ = ["EncodedEvent", "EventCodec"]
+
+_T = TypeVar("_T")
+_LIMITS = Limits()
+_METADATA = "EventMetadata"
+_MOST_UNKNOWN = 1_000
+
+
+class EncodedEvent(NamedTuple):
+    """An event as it is stored: `data` is one JSON object, read by `name` and schema `version`.
+
+    `subject` is whom the event declares to be about, as text. The repr does not show the bytes.
+    """
+
+    name: str
+    version: int
+    data: bytes
+    subject: str | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"EncodedEvent(name={self.name!r}, version={self.version}, "
+            f"data=<{len(self.data)} bytes>)"
+        )
+
+
+@attrs.frozen(kw_only=True)
+class _Plan:
+    """All that the codec does for one event class, worked out once.
+
+    `flat` says that nothing but its size can take an event of the class over the limits;
+    `read` is the fast reading, None where the class has none.
+    """
+
+    spec: EventSpec
+    form: Form
+    flat: bool
+    encode: Callable[[Any], dict[str, Any]]
+    read: Callable[[bytes], Any] | None
+    subject: Callable[[Any], str | None]
+
+
+class EventCodec:
+    """Events of a registry to bytes and back: lossless, strict, bounded.
+
+    What is written is one JSON object with `event_id`, `occurred_at` and every field but the
+    secrets; what is read has gone through the validators, and nothing in it was coerced. A field
+    that the class does not have is left out and counted in `unknown_fields` by event and name,
+    or refused with `strict`. One codec may be used by several threads.
+
+    Args:
+        registry: the events that it knows.
+        limits: what it refuses to read or write for its size.
+        converter: one made by `make_converter`, with hooks for types of your own.
+        strict: that a field which the class does not have is refused.
+
+    Raises:
+        TypeError: the converter is another one, which may coerce.
+    """
+
+    def __init__(
+        self,
+        registry: EventRegistry,
+        *,
+        limits: Limits = _LIMITS,
+        converter: cattrs.Converter | None = None,
+        strict: bool = False,
+    ) -> None:
+        if converter is not None and not isinstance(converter, EventConverter):
+            raise TypeError("a converter of cattrs may coerce: pass one from make_converter()")
+        self.registry, self.limits = registry, limits
+        self.unknown_fields: Counter[tuple[str, str]] = Counter()
+        self._strict = strict
+        # Shorter data has too few items for a limit; its depth shows when it is compared.
+        self._short = min(limits.max_bytes, limits.max_items)
+        self._forms = Forms(converter or make_converter(), self._meet_unknown)
+        self._plans: dict[type[DomainEvent], _Plan] = {}
+        self._named: dict[str, _Plan] = {}
+        self._compiling = RLock()
+        self._metadata = self._forms.of_class(EventMetadata, _METADATA)
+
+    def encode(self, event: DomainEvent) -> EncodedEvent:
+        """The stored form of an event. An `UnknownEvent` gives the bytes that it was read from.
+
+        Raises:
+            InvalidEventClass: the class is not registered, or a field has a type without a hook.
+            EncodingError: a field holds something that could not be read back as it is.
+            LimitExceeded: the event is over one of the limits.
+        """
+        plan = self._plans.get(type(event))
+        if plan is None:
+            if isinstance(event, UnknownEvent):
+                return self._as_it_was(event)
+            plan = self._plan(type(event))
+        spec = plan.spec
+        try:
+            data = dumps(plan.encode(event))
+        except Mismatch as found:
+            mismatch = found
+        except RecursionError:
+            raise LimitExceeded(spec.name, "depth", self.limits.max_depth) from None
+        else:
+            if not plan.flat or len(data) > self.limits.max_bytes:
+                self.limits.check(spec.name, data)
+            return EncodedEvent(spec.name, spec.version, data, plan.subject(event))
+        raise EncodingError(spec.name, mismatch.path, mismatch.expected)
+
+    def decode(self, encoded: EncodedEvent) -> DomainEvent:
+        """The event that was stored; an `UnknownEvent` where no class is registered for it.
+
+        Data of an earlier schema version goes through the upcasters of the class first.
+
+        Raises:
+            DecodingError: the data is not what the class says.
+            FutureSchemaVersion: a newer release wrote it.
+            LimitExceeded: the data is over one of the limits; it was not parsed.
+            InvalidEventClass: a field of the class has a type without a hook.
+        """
+        name, version, data, _ = encoded
+        plan = self._named.get(name)
+        if plan is None:
+            cls = self.registry.get(name)
+            if cls is None:
+                return self._unknown_event(encoded)
+            plan = self._plan(cls)
+        if not plan.flat or len(data) > self._short:
+            self.limits.check(name, data)
+        if version == plan.spec.version and plan.read is not None:
+            event = _read_as_written(plan.read, plan.form, data)
+            if event is not None:
+                return event
+        self.limits.check(name, data)
+        if version > plan.spec.version:
+            raise FutureSchemaVersion(name, version, plan.spec.version)
+        return self._exactly(name, lambda: self._read(plan, version, data))
+
+    def encode_metadata(self, metadata: EventMetadata) -> bytes | None:
+        """Metadata as JSON, the same bytes for the same metadata; None where it is empty.
+
+        Raises:
+            EncodingError: a field holds something that could not be read back as it is.
+            LimitExceeded: the metadata is over one of the limits.
+        """
+        try:
+            raw = self._metadata.encode(metadata)
+        except Mismatch as found:
+            mismatch = found
+        else:
+            given = {key: value for key, value in raw.items() if value not in (None, {})}
+            data = dumps_sorted(given)
+            self.limits.check(_METADATA, data)
+            return data if given else None
+        raise EncodingError(_METADATA, mismatch.path, mismatch.expected)
+
+    def decode_metadata(self, data: bytes | None) -> EventMetadata:
+        """The metadata that was stored; empty for None.
+
+        Raises:
+            DecodingError: the data is no metadata.
+            LimitExceeded: the data is over one of the limits; it was not parsed.
+        """
+        if data is None:
+            return EventMetadata()
+        self.limits.check(_METADATA, data)
+        return cast(
+            EventMetadata, self._exactly(_METADATA, lambda: self._metadata.decode(parse(data)))
+        )
+
+    def _plan(self, cls: type[DomainEvent]) -> _Plan:
+        spec = self.registry.spec_of(cls)
+        with self._compiling:
+            form = self._forms.of_class(cls, spec.name)
+            plan = _Plan(
+                spec=spec,
+                form=form,
+                flat=self._is_flat(spec),
+                encode=_sealing(spec, form),
+                read=_reader(cls, form),
+                subject=_subject(spec.subject),
+            )
+            self._plans[cls] = self._named[spec.name] = plan
+        return plan
+
+    def _is_flat(self, spec: EventSpec) -> bool:
+        kept = [field for field in spec.fields if field.privacy is not Privacy.SECRET]
+        fits = self.limits.max_depth > 0 and len(kept) + 2 <= self.limits.max_items
+        return fits and all(self._forms.of(field.type).flat for field in kept)
+
+    def _read(self, plan: _Plan, version: int, data: bytes) -> DomainEvent:
+        raw = unseal(plan.spec, parse(data))
+        return cast(DomainEvent, plan.form.decode(_upcast(plan.spec, version, raw)))
+
+    def _as_it_was(self, event: UnknownEvent) -> EncodedEvent:
+        self.limits.check(event.name, event.data)
+        return EncodedEvent(
+            name=event.name, version=event.schema_version, data=event.data, subject=event.subject
+        )
+
+    def _unknown_event(self, encoded: EncodedEvent) -> DomainEvent:
+        self.limits.check(encoded.name, encoded.data)
+
+        def read() -> UnknownEvent:
+            raw = parse(encoded.data)
+            return UnknownEvent(
+                event_id=_identity(raw, "event_id", UUID),
+                occurred_at=_identity(raw, "occurred_at", datetime),
+                name=encoded.name,
+                schema_version=encoded.version,
+                data=encoded.data,
+                subject=encoded.subject,
+            )
+
+        return self._exactly(encoded.name, read)
+
+    def _exactly(self, name: str, read: Callable[[], _T]) -> _T:
+        """What `read` gives; raised outside of the handler, so that no value hangs on to it."""
+        try:
+            return read()
+        except Mismatch as found:
+            mismatch = found
+        except RecursionError:
+            mismatch = Mismatch("a document that is nested less deeply")
+        raise DecodingError(name, mismatch.path, mismatch.expected)
+
+    def _meet_unknown(self, owner: str, key: str) -> None:
+        shown = key if key.isidentifier() and len(key) <= 64 else "?"
+        if self._strict:
+            raise Mismatch("no field of this name").within(f".{shown}")
+        if len(self.unknown_fields) >= _MOST_UNKNOWN and (owner, shown) not in self.unknown_fields:
+            shown = "?"
+        self.unknown_fields[owner, shown] += 1
+
+
+def _sealing(spec: EventSpec, form: Form) -> Callable[[Any], dict[str, Any]]:
+    if not spec.fields_of(Privacy.PERSONAL):
+        return form.encode
+    return lambda event: seal(spec, form.encode(event))
+
+
+def _reader(cls: type[DomainEvent], form: Form) -> Callable[[bytes], Any] | None:
+    if not form.fast:
+        return None
+    try:
+        return msgspec.json.Decoder(cls).decode
+    except (TypeError, NotImplementedError):
+        return None
+
+
+def _read_as_written(read: Callable[[bytes], Any], form: Form, data: bytes) -> DomainEvent | None:
+    """The event, where the data is to the byte what it is written as; otherwise None.
+
+    Equal bytes mean that nothing was coerced, doubled, left out or loosely written. Whatever
+    else there is to say about the data, the exact reading says it.
+    """
+    try:
+        event: DomainEvent = read(data)
+        return event if dumps(form.encode(event)) == data else None
+    except Exception:  # noqa: BLE001  # msgspec's errors and those of any validator
+        return None
+
+
+def _subject(field: str | None) -> Callable[[Any], str | None]:
+    if field is None:
+        return lambda _event: None
+    value_of = attrgetter(field)
+
+    def subject(event: Any) -> str | None:
+        value = value_of(event)
+        if type(value) is UUID:
+            return dumps(value)[1:-1].decode()  # a quarter of the time that str takes
+        return None if value is None else str(value)
+
+    return subject
+
+
+def _identity(raw: dict[str, Any], field: str, kind: type) -> Any:
+    try:
+        return LEAVES[kind].decode(raw.get(field))
+    except Mismatch as mismatch:
+        raise mismatch.within(f".{field}")  # noqa: B904  # the same object, one step longer
+
+
+def _upcast(spec: EventSpec, version: int, raw: dict[str, Any]) -> dict[str, Any]:
+    if version < 1:
+        raise Mismatch("a schema version from 1")
+    for step in range(version, spec.version):
+        try:
+            raised = spec.upcasters[step](raw)
+        except Exception:  # noqa: BLE001  # an upcaster is the user's, and may raise anything
+            raise Mismatch(f"what the upcaster from version {step} takes") from None
+        if type(raised) is not dict:
+            raise Mismatch(f"a dict from the upcaster from version {step}")
+        raw = raised
+    return raw
