@@ -2,6 +2,8 @@
 
 import ast
 import inspect
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,8 +18,8 @@ def imported_names() -> list[str]:
     tree = ast.parse(SOURCE.read_text(encoding="utf-8"))
     return [
         alias.asname or alias.name
-        for node in tree.body
-        if isinstance(node, ast.ImportFrom)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("dashtam_events.")
         for alias in node.names
     ]
 
@@ -35,10 +37,29 @@ def _rank(name: str) -> tuple[int, str]:
     return kind, name
 
 
-def test_it_holds_imports_and_all_and_nothing_else() -> None:
-    docstring, *rest = ast.parse(SOURCE.read_text(encoding="utf-8")).body
-    assert isinstance(docstring, ast.Expr)
-    assert {type(node) for node in rest} <= {ast.ImportFrom, ast.Assign}
+def test_the_catalogue_loads_when_it_is_first_asked_for() -> None:
+    code = """
+import sys, dashtam_events
+assert "dashtam_events.catalogue" not in sys.modules
+assert dashtam_events.CATALOGUE is dashtam_events.catalogue.CATALOGUE
+assert "dashtam_events.connection" not in sys.modules
+from dashtam_events import *
+assert ProviderConnection is sys.modules["dashtam_events.connection"].ProviderConnection
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_name_that_it_does_not_have_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'ProviderConnector'"):
+        getattr(dashtam_events, "ProviderConnector")  # noqa: B009  # the checkers know it is none
+
+
+def test_dir_lists_what_has_not_loaded_yet() -> None:
+    assert set(dashtam_events.__all__) <= set(dir(dashtam_events))
+
+
+def test_every_listed_name_can_be_had() -> None:
+    assert [name for name in dashtam_events.__all__ if not hasattr(dashtam_events, name)] == []
 
 
 @pytest.mark.parametrize("name", dashtam_events.__all__)
