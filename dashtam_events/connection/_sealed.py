@@ -33,34 +33,37 @@ def unpack(data: bytes | None) -> ProviderCredentials | None:
     """What `pack` wrote.
 
     Raises:
-        DecodingError: the bytes are something else; the error does not show them.
+        DecodingError: the bytes are something else; the error does not hold on to them.
         FutureSchemaVersion: a newer release wrote them.
     """
     if data is None:
         return None
-    try:
-        raw = json.loads(data)
-    except (ValueError, RecursionError):
-        raise DecodingError(_NAME, "", "JSON") from None
+    raw = _parsed(data)
     if not isinstance(raw, dict) or type(raw.get("version")) is not int:
         raise DecodingError(_NAME, ".version", "a number")
     if raw["version"] > _VERSION:
         raise FutureSchemaVersion(_NAME, raw["version"], _VERSION)
-    credentials = _structured(raw)
-    if pack(credentials) != data:
-        raise DecodingError(_NAME, "", "the canonical form")
+    credentials = _structured(raw) if raw.keys() == _FIELDS else None
+    if credentials is None or pack(credentials) != data:
+        raise DecodingError(_NAME, "", "credentials in their canonical form")
     return credentials
 
 
-def _structured(raw: dict[str, Any]) -> ProviderCredentials:
-    if raw.keys() != _FIELDS:
-        raise DecodingError(_NAME, "", f"the fields {', '.join(sorted(_FIELDS))}")
+def _parsed(data: bytes) -> Any:
     try:
-        expires_at = raw["expires_at"]
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        # To raise here would chain the parser's error, which holds the whole document.
+        return None
+
+
+def _structured(raw: dict[str, Any]) -> ProviderCredentials | None:
+    expires_at = raw["expires_at"]
+    try:
         return ProviderCredentials(
             encrypted_data=b64decode(raw["encrypted_data"], validate=True),
             credential_type=raw["credential_type"],
             expires_at=None if expires_at is None else datetime.fromisoformat(expires_at),
         )
     except (TypeError, ValueError):
-        raise DecodingError(_NAME, "", "credentials") from None
+        return None

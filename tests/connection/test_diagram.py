@@ -1,0 +1,28 @@
+"""The picture of a connection's life is the table, and the docs show this picture."""
+
+import re
+from pathlib import Path
+
+from dashtam_events.connection import mermaid
+from dashtam_events.connection._machine import START, TRANSITIONS
+
+
+def test_every_transition_is_drawn_once() -> None:
+    drawn = re.findall(r"^    (\w+) --> (\w+): (\w+)$", mermaid(), flags=re.MULTILINE)
+    assert drawn == [
+        (str(status), str(to), event.__name__)
+        for status, transitions in TRANSITIONS.items()
+        for event, to in transitions.items()
+    ]
+
+
+def test_the_beginning_and_the_end_are_drawn() -> None:
+    begin, first = START
+    lines = mermaid().splitlines()
+    assert lines[:2] == ["stateDiagram-v2", f"    [*] --> {first}: {begin.__name__}"]
+    assert lines[-1] == "    disconnected --> [*]"
+
+
+def test_the_diagram_in_the_docs_is_made_from_the_table(repository: Path) -> None:
+    kept = repository / "docs" / "diagrams" / "connection-states.mmd"
+    assert kept.read_text("utf-8") == mermaid(), "write `dashtam-events diagram` there"
