@@ -1,7 +1,7 @@
 """Given these events, when this command, then those: the test of an aggregate in one sentence."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar, overload
 from uuid import UUID
 
 import attrs
@@ -10,7 +10,7 @@ from returns.result import Failure
 from dashtam_events._ids import new_id
 from dashtam_events.aggregate import Aggregate
 from dashtam_events.event import DomainEvent
-from dashtam_events.recorded import Position, RecordedEvent
+from dashtam_events.recorded import Position, RecordedEvent, StreamId
 from dashtam_events.testing._expectation import Expectation, differences, expectation, unmet
 
 __all__ = ["Outcome", "Scenario", "given"]
@@ -23,18 +23,15 @@ _X = TypeVar("_X", bound=BaseException)
 class Outcome(Generic[_A]):
     """What a command came to, and the questions that a test asks of it.
 
-    `aggregate` is as the command left it, `returned` what it returned, `raised` what it raised.
+    `aggregate` is as the command left it, `events` what the command recorded, in order,
+    `returned` what it returned, `raised` what it raised.
     Where no question expects the exception, the first question raises it again.
     """
 
     aggregate: _A
+    events: tuple[DomainEvent, ...]
     returned: object = None
     raised: Exception | None = None
-
-    @property
-    def events(self) -> tuple[DomainEvent, ...]:
-        """The events that the command recorded, in order."""
-        return self.aggregate.pending_events
 
     def then(self, *expected: type[DomainEvent] | DomainEvent | Expectation) -> _A:
         """These events were recorded, in this order, and no others; returns the aggregate.
@@ -71,12 +68,12 @@ class Outcome(Generic[_A]):
         self._raise_again()
         wanted = error.__qualname__ if isinstance(error, type) else repr(error)
         if not isinstance(self.returned, Failure):
-            unmet(f"expected the refusal {wanted}, but it was accepted", self._recorded())
+            unmet(f"expected the refusal {wanted}, but it was accepted", self._unexpected())
         reason: object = self.returned.failure()
         if reason != error and not (isinstance(error, type) and isinstance(reason, error)):
             unmet(f"expected the refusal {wanted}, but the refusal is {reason!r}")
         if self.events:
-            unmet("the command was refused, but recorded", self._recorded())
+            unmet("the command was refused, but recorded", self._unexpected())
         return self.aggregate
 
     def then_raises(self, kind: type[_X]) -> _X:
@@ -89,9 +86,9 @@ class Outcome(Generic[_A]):
         """
         if not isinstance(self.raised, kind):
             self._raise_again()
-            unmet(f"expected {kind.__qualname__}, but nothing was raised", self._recorded())
+            unmet(f"expected {kind.__qualname__}, but nothing was raised", self._unexpected())
         if self.events:
-            unmet("the command raised, but recorded before", self._recorded())
+            unmet("the command raised, but recorded before", self._unexpected())
         return self.raised
 
     def _done(self) -> None:
@@ -100,7 +97,7 @@ class Outcome(Generic[_A]):
             reason: object = self.returned.failure()
             unmet(f"the command was refused: {reason!r}")
 
-    def _recorded(self) -> list[str]:
+    def _unexpected(self) -> list[str]:
         return differences([], self.events)
 
     def _raise_again(self) -> None:
@@ -120,37 +117,47 @@ class Scenario(Generic[_A]):
         A command that returns another aggregate of the class, such as one that it has just
         started, is asked about that one.
         """
+        before = len(self.aggregate.pending_events)
+        returned, raised = None, None
         try:
             returned = command(self.aggregate)
         except Exception as error:  # noqa: BLE001  # raised again by the first question
-            return Outcome(self.aggregate, raised=error)
-        kind = type(self.aggregate)
-        return Outcome(returned if isinstance(returned, kind) else self.aggregate, returned)
+            raised = error
+        if isinstance(returned, type(self.aggregate)) and returned is not self.aggregate:
+            return Outcome(returned, returned.pending_events, returned)
+        recorded = self.aggregate.pending_events[before:]
+        return Outcome(self.aggregate, recorded, returned, raised)
 
 
+@overload
 def given(
-    aggregate: type[_A],
-    /,
-    *history: DomainEvent,
-    id: UUID | None = None,
+    aggregate: type[_A], /, *history: DomainEvent, id: UUID | None = None
+) -> Scenario[_A]: ...
+@overload
+def given(aggregate: _A, /) -> Scenario[_A]: ...
+def given(
+    aggregate: type[_A] | _A, /, *history: DomainEvent, id: UUID | None = None
 ) -> Scenario[_A]:
-    """An aggregate to which these events have happened, in this order.
+    """An aggregate of a class to which these events have happened, in this order.
 
-    `id` is the aggregate's; a new one where the test does not care.
+    `id` is the aggregate's; a new one where the test does not care. An aggregate that was made
+    another way is taken as it is; what it recorded before the command is not asked about.
 
     Raises:
         InvalidHistory: the events cannot have happened in that order.
         UnappliedEvent: the aggregate does not know an event.
     """
+    if not isinstance(aggregate, type):
+        return Scenario(aggregate)
     known = id or new_id()
-    return Scenario(aggregate.replay(known, _recorded(aggregate.blank(known), history)))
+    return Scenario(aggregate.replay(known, _stored(aggregate.blank(known).stream, history)))
 
 
-def _recorded(aggregate: Aggregate, history: Sequence[DomainEvent]) -> list[RecordedEvent[Any]]:
+def _stored(stream: StreamId, history: Sequence[DomainEvent]) -> list[RecordedEvent]:
     return [
         RecordedEvent(
             position=Position(version),
-            stream=aggregate.stream,
+            stream=stream,
             version=version,
             recorded_at=event.occurred_at,
             event=event,
