@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from dashtam_events.testing.held import HeldClock, HeldIds
     from dashtam_events.testing.recording import PublishedEvent, RecordingEventBus
     from dashtam_events.testing.scenario import Outcome, Scenario, given
+    from dashtam_events.testing.store_contract import CONTRACT_EVENTS, StoreContract
     from dashtam_events.testing.strategies import events, recorded_events
 
 __all__ = [
+    "CONTRACT_EVENTS",
     "Expectation",
     "FaultyEventStore",
     "HeldClock",
@@ -27,6 +29,7 @@ __all__ = [
     "PublishedEvent",
     "RecordingEventBus",
     "Scenario",
+    "StoreContract",
     "check_registry",
     "events",
     "given",
@@ -35,6 +38,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "CONTRACT_EVENTS": "store_contract",
     "Expectation": "_expectation",
     "FaultyEventStore": "faults",
     "HeldClock": "held",
@@ -43,6 +47,7 @@ _HOME = {
     "PublishedEvent": "recording",
     "RecordingEventBus": "recording",
     "Scenario": "scenario",
+    "StoreContract": "store_contract",
     "check_registry": "checks",
     "events": "strategies",
     "given": "scenario",

@@ -39,12 +39,16 @@ def page(
     size: int,
 ) -> Page:
     """At most `size` events behind a version of the stream, or a position of the log."""
-    of_stream = isinstance(query, StreamQuery)
-    sql, values = _of_stream(query, after) if of_stream else _of_log(query, after, size)
+    until: int | None = None
+    if isinstance(query, StreamQuery):
+        sql, values = _of_stream(query, after)
+        until = query.until
+    else:
+        sql, values = _of_log(query, after, size)
     rows: list[Row] = connection.execute(f"{sql} LIMIT ?", (*values, size)).fetchall()
     events: list[RecordedEvent] = []
     for row in rows:
-        if of_stream and query.until is not None and row[7] > query.until:
+        if until is not None and row[7] > until:
             return Page(events=events)
         try:
             events.append(scribe.recorded(row))
@@ -52,7 +56,8 @@ def page(
             return Page(events=events, error=error)
     if len(rows) < size:
         return Page(events=events)
-    return Page(events=events, after=rows[-1][3] if of_stream else rows[-1][0])
+    last = rows[-1]
+    return Page(events=events, after=last[3] if isinstance(query, StreamQuery) else last[0])
 
 
 def _of_stream(query: StreamQuery, after: int) -> tuple[str, list[Any]]:
