@@ -13,7 +13,8 @@ class EmailSender(Protocol):
         """Hand over one mail; returns when it was taken.
 
         Several may be under way at once. The same mail may come again after a failure that left
-        it open whether it was taken; its Message-ID is the same then.
+        it open whether it was taken; its Message-ID is the same then. What is raised is logged:
+        its `reason` holds neither an address nor anything of the mail.
 
         Raises:
             EmailDeferred: it could not be taken now; sending it again may help.

@@ -105,7 +105,7 @@ class SMTPEmailSender:
         if code is not None:
             kind = EmailDeferred if 400 <= code < 500 else EmailDeliveryError
             return kind(self._server, "the server refused", code)
-        if isinstance(error, ssl.SSLError):
+        if isinstance(error.__cause__ or error, ssl.SSLCertVerificationError):
             return EmailDeliveryError(self._server, "no trusted encryption with this server")
         if isinstance(error, TimeoutError):
             return EmailDeferred(self._server, f"no answer within {self._timeout:g} s")
