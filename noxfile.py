@@ -33,6 +33,13 @@ def built_wheel(session: nox.Session) -> Path:
     return wheel
 
 
+def install_wheel(session: nox.Session, extras: str) -> None:
+    """Install that build, also where a reused environment holds another one of its version."""
+    wheel = built_wheel(session)
+    session.install("-q", f"{wheel}[{extras}]")
+    session.install("-q", "--force-reinstall", "--no-deps", str(wheel))
+
+
 def leave_checkout(session: nox.Session) -> Path:
     """Work in an empty folder, where `import dashtam_events` finds what is installed."""
     folder = Path(session.create_tmp())
@@ -66,7 +73,7 @@ def types(session: nox.Session) -> None:
     """Both type checkers agree, and every public name of the wheel has a full type."""
     install_group(session, "types")
     install_group(session, "bench")
-    session.install("-q", f"{built_wheel(session)}[cli,testing]")
+    install_wheel(session, "cli,testing")
     session.run("mypy")
     pyright = {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
     session.run("pyright", env=pyright)
@@ -78,7 +85,7 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The suite against the wheel, with coverage; arguments after `--` go to pytest."""
     install_group(session, "tests")
-    session.install("-q", f"{built_wheel(session)}[cli,testing]")
+    install_wheel(session, "cli,testing")
     data = leave_checkout(session) / "coverage"
     session.env.update(COVERAGE_FILE=str(data), COVERAGE_RCFILE=f"{ROOT}/pyproject.toml")
     session.run("coverage", "erase")
@@ -110,7 +117,7 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def examples(session: nox.Session) -> None:
     """Every example runs from start to end."""
-    session.install("-q", f"{built_wheel(session)}[cli]")
+    install_wheel(session, "cli")
     leave_checkout(session)
     programs = sorted((ROOT / "examples").glob("*.py"))
     if not programs:
@@ -123,5 +130,5 @@ def examples(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Ours beside the rival and beside the limit of the engine; arguments after `--` go along."""
     install_group(session, "bench")
-    session.install("-q", f"{built_wheel(session)}[cli,testing]")
+    install_wheel(session, "cli,testing")
     session.run("python", "-m", "tests.benchmarks", *session.posargs)
