@@ -19,6 +19,8 @@ Fields = dict[str, "tuple[attrs.Attribute[Any], Form]"]
 """The stored fields of a class by name, each with the form of its type."""
 
 _UTC = attrs.fields_dict(cast(Any, DomainEvent))["occurred_at"].converter
+_IDENTITY = ("event_id", "occurred_at")
+"""What an event has a default for when it happens, and must come with when it is read."""
 _INVALID = "a value that its validator takes"
 
 
@@ -108,12 +110,16 @@ def _encoder(cls: Any, fields: Fields) -> Callable[[Any], Any]:
 
 
 def _decoder(cls: Any, fields: Fields, unknown: Callable[[str], None]) -> Callable[[Any], Any]:
+    required = {name for name, (field, _) in fields.items() if field.default is attrs.NOTHING}
+    if issubclass(cls, DomainEvent):
+        required.update(_IDENTITY)
+
     def decode_instance(raw: Any) -> Any:
         if type(raw) is not dict:
             raise Mismatch("an object")
         for key in raw.keys() - fields.keys():
             unknown(key)
-        values = _values(fields, raw)
+        values = _values(fields, required, raw)
         try:
             return cls(**values)
         except Exception:  # noqa: BLE001  # a validator or converter may raise anything
@@ -123,7 +129,7 @@ def _decoder(cls: Any, fields: Fields, unknown: Callable[[str], None]) -> Callab
     return decode_instance
 
 
-def _values(fields: Fields, raw: dict[str, Any]) -> dict[str, Any]:
+def _values(fields: Fields, required: set[str], raw: dict[str, Any]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, (field, form) in fields.items():
         if name in raw:
@@ -131,7 +137,7 @@ def _values(fields: Fields, raw: dict[str, Any]) -> dict[str, Any]:
                 values[field.alias or name] = form.decode(raw[name])
             except Mismatch as mismatch:
                 raise mismatch.within(f".{name}")  # noqa: B904  # the same object, one step longer
-        elif field.default is attrs.NOTHING:
+        elif name in required:
             raise Mismatch("a value, which is missing").within(f".{name}")
     return values
 

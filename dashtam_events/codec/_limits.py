@@ -6,7 +6,7 @@ from dashtam_events.errors import LimitExceeded
 
 __all__ = ["Limits"]
 
-_GLANCE = 32 * 1024
+_GLANCES = (32 * 1024, 256 * 1024)
 _BRACKETS = bytes.maketrans(b"{}", b"[]")
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _SPACES = b" \t\r\n"
@@ -36,20 +36,24 @@ class Limits:
             return  # each item but the first of its array takes two bytes: a comma and itself
         if self._may_exceed(data):
             # Most of what is refused is refused for its beginning.
-            if len(data) > _GLANCE:
-                self._check_exactly(event_type, data[:_GLANCE])
+            for size in _GLANCES:
+                if len(data) > size:
+                    self._check_exactly(event_type, data[:size])
             self._check_exactly(event_type, data)
 
     def _may_exceed(self, data: bytes) -> bool:
-        glance = data[:_GLANCE] if len(data) > _GLANCE else data
+        glance = data[: _GLANCES[0]]
         brackets = glance.count(b"{") + glance.count(b"[")
-        if glance is not data and brackets <= self.max_depth:
+        if len(glance) < len(data) and brackets <= self.max_depth:
             brackets = data.count(b"{") + data.count(b"[")
         if brackets > self.max_depth:
             return True
         return data.count(b",") + brackets > self.max_items
 
     def _check_exactly(self, event_type: str, data: bytes) -> None:
+        # An item has two strings at most, its key and itself.
+        if data.count(b'"') - data.count(b'\\"') > 4 * self.max_items + 4:
+            raise LimitExceeded(event_type, "number of items", self.max_items)
         bare = _without_strings(data).translate(_BRACKETS, _SPACES)
         items = bare.count(b",") + bare.count(b"[") - bare.count(b"[]")
         if items > self.max_items:
