@@ -1,0 +1,299 @@
+"""The bus in memory: the contract, and what is its own."""
+
+import asyncio
+import logging
+import pickle
+import subprocess
+import sys
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from dashtam_events.bus import EventBus, EventContext, InMemoryEventBus
+from dashtam_events.errors import BusClosed
+from dashtam_events.event import DomainEvent, event
+from dashtam_events.recorded import EventMetadata, Position, RecordedEvent, StreamId, UnknownEvent
+from dashtam_events.testing.bus_contract import BusContract
+
+
+@event
+class DoorOpened(DomainEvent):
+    """A door was opened."""
+
+    door: str = "front"
+
+
+class TestInMemoryEventBus(BusContract):
+    @pytest.fixture
+    def bus(self) -> EventBus:
+        return InMemoryEventBus()
+
+
+@pytest.fixture
+def bus() -> InMemoryEventBus:
+    return InMemoryEventBus()
+
+
+def failures(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    return [vars(each) for each in caplog.records if each.msg == "event_handler_failed"]
+
+
+async def test_a_handler_without_an_await_runs_in_the_publishers_task(
+    bus: InMemoryEventBus,
+) -> None:
+    seen: list[Any] = []
+
+    class Listener:
+        async def hear(self, _event: DoorOpened) -> None:
+            seen.append(asyncio.current_task())
+
+    async def gives_way(_event: DoorOpened) -> None:
+        await asyncio.sleep(0)
+        seen.append(asyncio.current_task())
+
+    bus.subscribe(DoorOpened, Listener().hear)
+    await bus.publish(DoorOpened())
+    assert seen == [asyncio.current_task()]
+    bus.subscribe(DoorOpened, gives_way)
+    await bus.publish(DoorOpened())
+    assert seen[1] is asyncio.current_task()
+    assert seen[2] is not asyncio.current_task()
+
+
+async def test_every_way_of_giving_way_gets_a_task(bus: InMemoryEventBus) -> None:
+    tasks = []
+
+    async def numbers() -> Any:
+        yield 1
+
+    class Pause:
+        async def __aenter__(self) -> None:
+            await asyncio.sleep(0)
+
+        async def __aexit__(self, *_raised: object) -> None:
+            return
+
+    async def awaits(_event: DoorOpened) -> None:
+        await asyncio.sleep(0)
+        tasks.append(asyncio.current_task())
+
+    async def iterates(_event: DoorOpened) -> None:
+        async for number in numbers():
+            assert number == 1
+        tasks.append(asyncio.current_task())
+
+    async def comprehends(_event: DoorOpened) -> None:
+        assert [n async for n in numbers()] == [1]
+        tasks.append(asyncio.current_task())
+
+    async def enters(_event: DoorOpened) -> None:
+        async with Pause():
+            tasks.append(asyncio.current_task())
+
+    for handler in (awaits, iterates, comprehends, enters):
+        bus.subscribe(DoorOpened, handler)
+    await bus.publish(DoorOpened())
+    assert len(set(tasks) - {asyncio.current_task()}) == 4
+
+
+async def test_any_callable_may_be_a_handler(bus: InMemoryEventBus) -> None:
+    heard = []
+
+    class Listener:
+        async def __call__(self, opened: DoorOpened, _context: EventContext) -> None:
+            heard.append(("object", opened.door))
+
+    async def named(name: str, opened: DoorOpened) -> None:
+        heard.append((name, opened.door))
+
+    bus.subscribe(DoorOpened, Listener())
+    bus.subscribe(DoorOpened, partial(named, "partial"))
+    bus.subscribe(DoorOpened, lambda opened: named("lambda", opened))
+    await bus.publish(DoorOpened())
+    assert heard == [("object", "front"), ("partial", "front"), ("lambda", "front")]
+
+
+async def test_a_context_with_a_default_stays_at_its_default(bus: InMemoryEventBus) -> None:
+    heard = []
+
+    async def hear(_event: DoorOpened, context: EventContext | None = None) -> None:
+        heard.append(context)
+
+    bus.subscribe(DoorOpened, hear)
+    await bus.publish(DoorOpened(), metadata={"actor": "a"})
+    assert heard == [None]
+
+
+@pytest.mark.parametrize("handler", [lambda: None, lambda _a, _b, _c: None])
+def test_what_cannot_be_called_with_an_event_is_refused(
+    bus: InMemoryEventBus, handler: Any
+) -> None:
+    with pytest.raises(TypeError, match="takes an event"):
+        bus.subscribe(DoorOpened, handler)
+
+
+def test_a_selection_with_a_wrong_class_subscribes_to_none_of_it(bus: InMemoryEventBus) -> None:
+    async def hear(_event: DomainEvent) -> None: ...
+
+    with pytest.raises(TypeError):
+        bus.subscribe([DoorOpened, DomainEvent], hear)
+    assert bus._audiences == {}
+
+
+async def test_an_unknown_event_can_be_heard_of(
+    bus: InMemoryEventBus, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One read by a relay, say; its failures are logged by the name of the class."""
+
+    async def fail(unknown: UnknownEvent) -> None:
+        raise KeyError(unknown.name)
+
+    bus.subscribe(UnknownEvent, fail)
+    await bus.publish(UnknownEvent(name="Gone", schema_version=1, data=b"{}"))
+    assert failures(caplog)[0]["event_type"] == "UnknownEvent"
+
+
+async def test_the_recorded_event_brings_its_metadata(bus: InMemoryEventBus) -> None:
+    heard = []
+
+    async def hear(_event: DoorOpened, context: EventContext) -> None:
+        heard.append(context)
+
+    opened = DoorOpened()
+    recorded = RecordedEvent(
+        position=Position(7),
+        stream=StreamId("door", uuid4()),
+        version=1,
+        recorded_at=opened.occurred_at,
+        event=opened,
+        metadata=EventMetadata(actor="recorded"),
+    )
+    bus.subscribe(DoorOpened, hear)
+    await bus.publish(opened, recorded=recorded)
+    await bus.publish(opened, recorded=recorded, metadata={"actor": "given"})
+    assert [(each.recorded, each.metadata.actor) for each in heard] == [
+        (recorded, "recorded"),
+        (recorded, "given"),
+    ]
+
+
+async def test_the_time_of_the_bus_holds_where_a_subscription_names_none(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bus = InMemoryEventBus(timeout=0.01, logger=logging.getLogger("mine"))
+    done = []
+
+    async def endless(_event: DoorOpened) -> None:
+        await asyncio.Event().wait()
+
+    async def patient(_event: DoorOpened) -> None:
+        await asyncio.sleep(0.05)
+        done.append(True)
+
+    bus.subscribe(DoorOpened, endless)
+    bus.subscribe(DoorOpened, patient, timeout=5)
+    await bus.publish(DoorOpened())
+    assert done == [True]
+    [record] = failures(caplog)
+    assert record["name"] == "mine"
+    assert record["handler_name"].endswith("endless")
+    # Where it was waiting, not where asyncio noticed.
+    assert record["where"].startswith("asyncio.locks:")
+
+
+async def test_subscribing_again_takes_the_new_timeout(
+    bus: InMemoryEventBus, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def endless(_event: DoorOpened) -> None:
+        await asyncio.Event().wait()
+
+    bus.subscribe(DoorOpened, endless)
+    bus.subscribe(DoorOpened, endless, timeout=0.01)
+    async with asyncio.timeout(5):
+        await bus.publish(DoorOpened())
+    assert len(failures(caplog)) == 1
+
+
+async def test_a_handler_that_is_cancelled_from_elsewhere_has_failed(
+    bus: InMemoryEventBus, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whether it gives way or not: nobody cancelled the publish."""
+
+    async def at_once(_event: DoorOpened) -> None:
+        raise asyncio.CancelledError
+
+    async def giving_way(_event: DoorOpened) -> None:
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        await future
+
+    bus.subscribe(DoorOpened, at_once)
+    bus.subscribe(DoorOpened, giving_way)
+    await bus.publish(DoorOpened())
+    assert [each["error_type"] for each in failures(caplog)] == ["CancelledError"] * 2
+
+
+async def test_what_is_no_exception_passes_through_a_handler_without_await(
+    bus: InMemoryEventBus,
+) -> None:
+    async def quit_now(_event: DoorOpened) -> None:
+        raise SystemExit(3)
+
+    bus.subscribe(DoorOpened, quit_now)
+    with pytest.raises(SystemExit):
+        await bus.publish(DoorOpened())
+
+
+def test_a_keyboard_interrupt_in_a_task_ends_the_program() -> None:
+    program = """
+import asyncio
+from dashtam_events.bus import InMemoryEventBus
+from dashtam_events.event import DomainEvent, event
+
+@event
+class DoorOpened(DomainEvent):
+    pass
+
+async def interrupted(_event):
+    await asyncio.sleep(0)
+    raise KeyboardInterrupt
+
+async def main():
+    bus = InMemoryEventBus()
+    bus.subscribe(DoorOpened, interrupted)
+    await bus.publish(DoorOpened())
+
+try:
+    asyncio.run(main())
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == "interrupted\n"
+    assert "event_handler_failed" not in ran.stderr
+
+
+async def test_cancelling_before_a_handler_started_leaves_nothing_behind(
+    bus: InMemoryEventBus,
+) -> None:
+    async def hear(_event: DoorOpened) -> None:
+        await asyncio.sleep(0)
+
+    bus.subscribe(DoorOpened, hear)
+    publish = asyncio.ensure_future(bus.publish(DoorOpened()))
+    await asyncio.sleep(0)
+    publish.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await publish
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    await bus.aclose()
+
+
+def test_the_refusal_of_a_closed_bus_pickles() -> None:
+    error = pickle.loads(pickle.dumps(BusClosed("InMemoryEventBus")))
+    assert isinstance(error, RuntimeError)
+    assert str(error) == "InMemoryEventBus: closed; publish before aclose()"
