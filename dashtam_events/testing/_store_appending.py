@@ -292,7 +292,7 @@ class AppendingContract:
         """Cancelling an append leaves all of it or nothing, and the store usable."""
         for pauses in range(12):
             stream = a_stream()
-            together = [LampLit(number=1), LampPutOut(number=2)]
+            together: list[DomainEvent] = [LampLit(number=1), LampPutOut(number=2)]
             task = asyncio.create_task(_appended(store, stream, together))
             for _ in range(pauses):
                 await asyncio.sleep(0)

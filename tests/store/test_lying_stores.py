@@ -1,0 +1,100 @@
+"""The contract is shown to catch stores that lie, and each lie by the test that names it."""
+
+import asyncio
+import inspect
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import attrs
+import pytest
+
+from dashtam_events.recorded import RecordedEvent
+from dashtam_events.store import ANY, InMemoryEventStore
+from dashtam_events.store._rows import Draft, LogQuery, Row, Stored, StreamQuery
+from dashtam_events.testing import CONTRACT_EVENTS, StoreContract
+
+PATIENCE = 2.0
+
+
+class HonestStore(InMemoryEventStore):
+    """Tells the truth."""
+
+
+class ForgetfulStore(InMemoryEventStore):
+    """Drops the last of several events that are appended together."""
+
+    def _keep(self, draft: Draft, rows: list[Row]) -> None:
+        super()._keep(draft, rows[:-1] or rows)
+
+
+class CarelessStore(InMemoryEventStore):
+    """Forgets every conflict: it appends whatever the stream has come to."""
+
+    async def _store(self, drafts: tuple[Draft, ...]) -> Stored:
+        careless = [
+            attrs.evolve(draft, append=attrs.evolve(draft.append, expected=ANY)) for draft in drafts
+        ]
+        return await super()._store(tuple(careless))
+
+
+class DisorderlyStore(InMemoryEventStore):
+    """Returns a stream out of order."""
+
+    async def _read(self, query: StreamQuery | LogQuery) -> AsyncIterator[RecordedEvent]:
+        read = [recorded async for recorded in super()._read(query)]
+        if isinstance(query, StreamQuery):
+            read.reverse()
+        for recorded in read:
+            yield recorded
+
+
+def _cases(test: Any) -> Iterator[dict[str, Any]]:
+    """The arguments of a test, as its marks name them."""
+    marks = [mark for mark in getattr(test, "pytestmark", []) if mark.name == "parametrize"]
+    for values in itertools.product(*(mark.args[1] for mark in marks)):
+        yield dict(zip((mark.args[0] for mark in marks), values, strict=True))
+
+
+async def _fails(test: Any, store: InMemoryEventStore, case: dict[str, Any]) -> bool:
+    try:
+        await asyncio.wait_for(test(StoreContract(), store, **case), PATIENCE)
+    except (Exception, pytest.fail.Exception):  # noqa: BLE001  # a lie shows in any way it likes
+        return True
+    return False
+
+
+def _failures(kind: type[InMemoryEventStore]) -> set[str]:
+    """The names of the tests of the contract that fail for a store."""
+    return {
+        name
+        for name, test in inspect.getmembers(StoreContract, inspect.isfunction)
+        if name.startswith("test_")
+        for case in _cases(test)
+        if asyncio.run(_fails(test, kind(registry=CONTRACT_EVENTS), case))
+    }
+
+
+def test_an_honest_store_fails_nothing() -> None:
+    assert _failures(HonestStore) == set()
+
+
+def test_a_store_that_drops_an_event_fails() -> None:
+    caught = _failures(ForgetfulStore)
+    assert "test_a_result_is_what_a_reader_sees" in caught
+    assert "test_readers_who_follow_miss_and_repeat_nothing" in caught
+    assert "test_a_long_stream_is_read_in_order" in caught
+
+
+def test_a_store_that_forgets_a_conflict_fails() -> None:
+    caught = _failures(CarelessStore)
+    assert "test_a_stale_append_writes_nothing" in caught
+    assert "test_an_append_is_refused_unless_the_stream_is_as_expected" in caught
+    assert "test_of_many_writers_one_wins_a_version" in caught
+    assert "test_a_stream_is_read_in_order" not in caught
+
+
+def test_a_store_that_returns_a_stream_out_of_order_fails() -> None:
+    caught = _failures(DisorderlyStore)
+    assert "test_a_stream_is_read_in_order" in caught
+    assert "test_the_log_is_in_the_order_of_the_appends" not in caught

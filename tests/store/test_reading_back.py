@@ -1,0 +1,90 @@
+"""What the stores keep is bytes: what comes back is what the codec makes of them."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from dashtam_events.codec import EncodedEvent, EventCodec
+from dashtam_events.errors import DecodingError
+from dashtam_events.event import DomainEvent
+from dashtam_events.recorded import UnknownEvent
+from dashtam_events.registry import EventRegistry
+from dashtam_events.store import InMemoryEventStore, SQLiteEventStore
+from dashtam_events.testing import CONTRACT_EVENTS
+from dashtam_events.testing._store_samples import KeyHandedOver, LampLit, a_stream, lit
+
+Store = InMemoryEventStore | SQLiteEventStore
+
+
+class BreakingCodec(EventCodec):
+    """Cannot read lamp number 3."""
+
+    def decode(self, encoded: EncodedEvent) -> DomainEvent:
+        event = super().decode(encoded)
+        if isinstance(event, LampLit) and event.number == 3:
+            raise DecodingError("LampLit", ".number", "a number below 3")
+        return event
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def breaking(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    codec = BreakingCodec(CONTRACT_EVENTS)
+    made: Store
+    if request.param == "memory":
+        made = InMemoryEventStore(registry=CONTRACT_EVENTS, codec=codec)
+    else:
+        path = tmp_path / "events.db"
+        made = SQLiteEventStore(path, registry=CONTRACT_EVENTS, codec=codec)
+    async with made as store:
+        yield store
+
+
+async def test_an_event_that_cannot_be_read_says_where_it_stands(breaking: Store) -> None:
+    """The events before it are read; the error notes position, stream and version."""
+    stream = a_stream()
+    await breaking.append(a_stream(), lit(2))
+    await breaking.append(stream, lit(4))
+    reading = breaking.read_all()
+    assert [(await anext(reading)).position for _ in range(4)] == [1, 2, 3, 4]
+    with pytest.raises(DecodingError) as raised:
+        await anext(reading)
+    assert raised.value.__notes__ == [f"at position 5 of the log: {stream}, version 3"]
+
+
+async def test_a_repeated_append_is_read_back_by_the_codec(breaking: Store) -> None:
+    events = lit(3)
+    await breaking.append(stream := a_stream(), events)
+    with pytest.raises(DecodingError):
+        await breaking.append(stream, events)
+
+
+async def test_an_unknown_event_passes_through(tmp_path: Path) -> None:
+    """A store with another registry reads the bytes, and another store can keep them."""
+    path, subject = tmp_path / "events.db", UUID(int=7)
+    (event,) = lit(1, owner=subject)
+    stream = a_stream()
+    async with SQLiteEventStore(path, registry=CONTRACT_EVENTS) as store:
+        await store.append(stream, [event])
+    other = EventRegistry([KeyHandedOver])
+    async with SQLiteEventStore(path, registry=other) as store:
+        (recorded,) = [seen async for seen in store.read_all(types=["LampLit"])]
+        assert isinstance(recorded.event, UnknownEvent)
+        assert recorded.event.event_id == event.event_id
+    carried = InMemoryEventStore(registry=CONTRACT_EVENTS)
+    await carried.append(stream, [recorded.event])
+    assert [seen.event async for seen in carried.read_all(subject=subject)] == [event]
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+async def test_no_secret_reaches_the_store(kind: str, tmp_path: Path) -> None:
+    made: Store
+    path = tmp_path / "events.db"
+    memory = InMemoryEventStore(registry=CONTRACT_EVENTS)
+    made = memory if kind == "memory" else SQLiteEventStore(path, registry=CONTRACT_EVENTS)
+    async with made as store:
+        await store.append(a_stream(), [KeyHandedOver(door="north", password="canary-4711")])
+        files = b"".join(file.read_bytes() for file in [path, Path(f"{path}-wal")] if file.exists())
+    assert b"canary-4711" not in files + repr(memory._log).encode()
+    assert b"north" in files + repr(memory._log).encode()

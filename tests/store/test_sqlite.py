@@ -1,0 +1,320 @@
+"""The store in a SQLite file keeps the contract, commits together, and leaves nothing behind."""
+
+import asyncio
+import gc
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from dashtam_events.errors import (
+    StoreBusy,
+    StoreClosed,
+    StoreUnavailable,
+    VersionConflict,
+)
+from dashtam_events.recorded import StreamId
+from dashtam_events.store import Append, AppendResult, SQLiteEventStore
+from dashtam_events.testing import CONTRACT_EVENTS, StoreContract
+from dashtam_events.testing._store_samples import LampPutOut, a_stream, lit, log_of, stream_of
+
+Open = Callable[..., SQLiteEventStore]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "events.db"
+
+
+@pytest.fixture
+async def store(path: Path) -> AsyncIterator[SQLiteEventStore]:
+    async with SQLiteEventStore(path, registry=CONTRACT_EVENTS) as store:
+        yield store
+
+
+class TestSQLiteEventStore(StoreContract):
+    @pytest.fixture
+    async def store(self, path: Path) -> AsyncIterator[SQLiteEventStore]:
+        async with SQLiteEventStore(path, registry=CONTRACT_EVENTS) as store:
+            yield store
+
+
+def _ask(path: Path, sql: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(sql).fetchall()
+
+
+async def test_everything_is_there_after_reopening(path: Path) -> None:
+    async with SQLiteEventStore(path, registry=CONTRACT_EVENTS) as store:
+        result = await store.append(a_stream(), lit(3), attachments={"note": b"kept"})
+    async with SQLiteEventStore(str(path), registry=CONTRACT_EVENTS) as store:
+        assert await log_of(store) == list(result.recorded)
+        kept = await store.read_attachment(result.stream, "note")
+        assert kept is not None
+        assert kept.data == b"kept"
+
+
+async def test_one_store_object_may_be_opened_again(path: Path) -> None:
+    store = SQLiteEventStore(path, registry=CONTRACT_EVENTS)
+    for count in (1, 2):
+        async with store:
+            await store.append(a_stream(), lit())
+            assert len(await log_of(store)) == count
+
+
+async def test_a_store_that_is_not_open_says_so(path: Path) -> None:
+    store = SQLiteEventStore(path, registry=CONTRACT_EVENTS)
+    for _ in range(2):
+        with pytest.raises(StoreClosed, match="async with"):
+            await store.append(a_stream(), lit())
+        with pytest.raises(StoreClosed):
+            await log_of(store)
+        with pytest.raises(StoreClosed):
+            await store.wait(after=None)
+        async with store:
+            with pytest.raises(StoreUnavailable, match="open already"):
+                await store.__aenter__()
+
+
+async def test_a_store_belongs_to_the_loop_that_opened_it(store: SQLiteEventStore) -> None:
+    def elsewhere() -> None:
+        asyncio.run(store.append(a_stream(), lit()))
+
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            elsewhere()
+        except RuntimeError as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert "event loop" in str(failed[0])
+
+
+async def test_appends_that_wait_together_share_a_commit(
+    store: SQLiteEventStore, path: Path
+) -> None:
+    """200 appends at once take far fewer transactions than 200."""
+    sizes: list[int] = []
+    thread = store._session._writer
+    assert thread is not None
+    write = thread._pen.write
+    thread._pen.write = lambda jobs: (sizes.append(len(jobs)), write(jobs))[1]  # type: ignore[method-assign]  # watched
+    await asyncio.gather(*(store.append(a_stream(), lit()) for _ in range(200)))
+    assert sum(sizes) == 200
+    assert len(sizes) < 50
+
+
+async def test_more_appends_than_fit_into_one_commit(store: SQLiteEventStore) -> None:
+    results = await asyncio.gather(*(store.append(a_stream(), lit()) for _ in range(1000)))
+    assert [result.position for result in results] == list(range(1, 1001))
+
+
+async def test_closing_writes_what_was_accepted(path: Path) -> None:
+    store = SQLiteEventStore(path, registry=CONTRACT_EVENTS)
+    async with store:
+        tasks = [asyncio.create_task(store.append(a_stream(), lit())) for _ in range(50)]
+        await asyncio.sleep(0)
+    results = await asyncio.gather(*tasks)
+    assert all(isinstance(result, AppendResult) for result in results)
+    assert _ask(path, "SELECT count(*) FROM events") == [(50,)]
+
+
+async def test_closing_wakes_those_who_wait(path: Path) -> None:
+    store = SQLiteEventStore(path, registry=CONTRACT_EVENTS)
+    async with store:
+        waiting = asyncio.create_task(store.wait(after=None))
+        await asyncio.sleep(0.02)
+    with pytest.raises(StoreClosed):
+        await waiting
+
+
+async def test_nothing_is_left_behind(path: Path) -> None:
+    """No thread, task, connection or file beside the database outlives the store."""
+    threads, tasks = threading.active_count(), len(asyncio.all_tasks())
+    async with SQLiteEventStore(path, registry=CONTRACT_EVENTS) as store:
+        await asyncio.gather(*(store.append(a_stream(), lit(3)) for _ in range(20)))
+        await asyncio.gather(*(log_of(store) for _ in range(10)))
+        left = store.read_all()
+        await anext(left)
+        await store.wait(after=None)
+        waiting = asyncio.create_task(store.wait(after=(await store.last_position())))
+        await asyncio.sleep(0.06)
+        waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert threading.active_count() == threads
+    assert len(asyncio.all_tasks()) == tasks
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    gc.collect()  # an open connection would warn, and a warning is an error here
+
+
+async def test_polling_ends_with_the_last_who_waits(store: SQLiteEventStore) -> None:
+    tasks = len(asyncio.all_tasks())
+    for _ in range(3):
+        assert not await store.wait(after=None, timeout=0.01)
+    await asyncio.sleep(0)
+    assert len(asyncio.all_tasks()) == tasks
+
+
+async def test_leaving_while_cancelled_still_closes(path: Path) -> None:
+    threads = threading.active_count()
+
+    async def use() -> None:
+        async with SQLiteEventStore(path, registry=CONTRACT_EVENTS) as store:
+            await store.append(a_stream(), lit())
+            await asyncio.Event().wait()
+
+    for pauses in range(0, 40, 3):
+        task = asyncio.create_task(use())
+        for _ in range(pauses):
+            await asyncio.sleep(0.0005)
+        task.cancel()
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert threading.active_count() == threads
+
+
+async def test_an_append_cancelled_before_its_turn_is_never_written(
+    store: SQLiteEventStore, path: Path
+) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        kept = asyncio.create_task(store.append(a_stream(), lit()))
+        dropped = asyncio.create_task(store.append(a_stream(), lit()))
+        await asyncio.sleep(0.05)
+        dropped.cancel()
+        await asyncio.gather(dropped, return_exceptions=True)
+        other.execute("ROLLBACK")
+    await kept
+    assert len(await log_of(store)) == 1
+
+
+async def test_appends_cancelled_at_many_moments(store: SQLiteEventStore) -> None:
+    """200 appends are cancelled one by one while they are written: each is whole or absent."""
+    streams = [a_stream() for _ in range(200)]
+    tasks = [asyncio.create_task(store.append(stream, lit(3))) for stream in streams]
+    for task in tasks[::2]:
+        await asyncio.sleep(0.0002)
+        task.cancel()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    for stream, outcome in zip(streams, outcomes, strict=True):
+        count = len(await stream_of(store, stream))
+        assert count == 3 if isinstance(outcome, AppendResult) else count in (0, 3)
+
+
+async def test_waiting_for_another_writer_is_bounded(path: Path) -> None:
+    async with SQLiteEventStore(path, registry=CONTRACT_EVENTS, busy_timeout=0.1) as store:
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            async with asyncio.timeout(3):
+                calls = [store.append(a_stream(), lit()) for _ in range(3)]
+                outcomes = await asyncio.gather(*calls, return_exceptions=True)
+            assert {type(outcome) for outcome in outcomes} == {StoreBusy}
+            assert await log_of(store) == []
+            other.execute("ROLLBACK")
+        await store.append(a_stream(), lit())
+        assert len(await log_of(store)) == 1
+
+
+async def test_commits_of_others_wake_those_who_wait(path: Path) -> None:
+    async with (
+        SQLiteEventStore(path, registry=CONTRACT_EVENTS) as one,
+        SQLiteEventStore(path, registry=CONTRACT_EVENTS) as two,
+    ):
+        waiting = asyncio.create_task(one.wait(after=None, timeout=10))
+        await asyncio.sleep(0.12)
+        assert not waiting.done()
+        result = await two.append(a_stream(), lit())
+        async with asyncio.timeout(2):
+            assert await waiting
+        assert await one.wait(after=None, timeout=0)
+        assert await one.last_position() == result.position
+
+
+async def test_what_the_clock_raises_fails_one_append_alone(path: Path) -> None:
+    calls = iter(range(100))
+
+    def clock() -> datetime:
+        if next(calls) == 1:
+            raise ZeroDivisionError
+        return datetime(2026, 1, 1, tzinfo=UTC)
+
+    async with SQLiteEventStore(path, registry=CONTRACT_EVENTS, clock=clock) as store:
+        appends = [store.append(a_stream(), lit()) for _ in range(3)]
+        outcomes = await asyncio.gather(*appends, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [
+            AppendResult,
+            ZeroDivisionError,
+            AppendResult,
+        ]
+        assert [recorded.position for recorded in await log_of(store)] == [1, 2]
+
+
+async def test_a_time_cuts_a_stream_even_where_the_clock_stepped_back(path: Path) -> None:
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    instants = iter(start + timedelta(minutes=minute) for minute in (1, 5, 2, 3))
+    stream = a_stream()
+    async with SQLiteEventStore(
+        path, registry=CONTRACT_EVENTS, clock=lambda: next(instants)
+    ) as store:
+        for _ in range(4):
+            await store.append(stream, lit())
+        at = start + timedelta(minutes=3)
+        read = [seen.version async for seen in store.read_stream(stream, until_time=at)]
+    assert read == [1]
+
+
+async def test_a_stream_whose_versions_were_meddled_with_is_not_continued_wrongly(
+    store: SQLiteEventStore, path: Path
+) -> None:
+    """The head is what counts: no version can be skipped."""
+    stream = a_stream()
+    await store.append(stream, lit(3))
+    with pytest.raises(VersionConflict) as raised:
+        await store.append(stream, lit(), expected=5)
+    assert raised.value.actual == 3
+
+
+async def test_more_events_and_types_than_one_statement_takes(store: SQLiteEventStore) -> None:
+    events = lit(1200)
+    first = await store.append(a_stream(), events)
+    assert await store.append(first.stream, events) == first
+    await store.append(a_stream(), [LampPutOut()])
+    many = [f"Unknown{number}" for number in range(1000)]
+    found = [seen async for seen in store.read_all(types=[*many, "LampPutOut"])]
+    assert [type(seen.event) for seen in found] == [LampPutOut]
+
+
+async def test_filters_are_answered_by_an_index(store: SQLiteEventStore, path: Path) -> None:
+    plans = {
+        "SELECT position FROM events WHERE type = 'A' AND position > 5 ORDER BY position",
+        "SELECT data FROM events WHERE subject = 'A' AND +type IN ('B') ORDER BY position",
+        "SELECT max(version) FROM events WHERE stream = 'A'",
+    }
+    for sql in plans:
+        steps = str(_ask(path, f"EXPLAIN QUERY PLAN {sql}"))
+        assert "INDEX" in steps
+        assert "TEMP B-TREE" not in steps
+
+
+async def test_several_appends_share_one_instant(store: SQLiteEventStore) -> None:
+    results = await store.append_many(
+        [Append(stream=StreamId("lamp", str(number)), events=lit()) for number in range(3)]
+    )
+    assert len({result.recorded[0].recorded_at for result in results}) == 1
+
+
+async def test_synchronous_is_full_or_normal(path: Path) -> None:
+    async with SQLiteEventStore(path, registry=CONTRACT_EVENTS, synchronous="NORMAL") as store:
+        await store.append(a_stream(), lit())
+    with pytest.raises(ValueError, match="FULL or NORMAL"):
+        SQLiteEventStore(path, registry=CONTRACT_EVENTS, synchronous="OFF")  # type: ignore[arg-type]  # the mistake
