@@ -42,7 +42,7 @@ def install_wheel(session: nox.Session, extras: str) -> None:
 
 def leave_checkout(session: nox.Session) -> Path:
     """Work in an empty folder, where `import dashtam_events` finds what is installed."""
-    folder = Path(session.create_tmp())
+    folder = Path(session.create_tmp()).resolve()
     session.chdir(folder)
     return folder
 
