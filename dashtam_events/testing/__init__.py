@@ -11,33 +11,40 @@ from dashtam_events.errors import MissingExtra
 
 if TYPE_CHECKING:
     from dashtam_events.testing._expectation import Expectation, like
+    from dashtam_events.testing.bus_contract import BusContract
     from dashtam_events.testing.checks import check_registry
     from dashtam_events.testing.faults import FaultyEventStore
     from dashtam_events.testing.held import HeldClock, HeldIds
     from dashtam_events.testing.recording import PublishedEvent, RecordingEventBus
     from dashtam_events.testing.scenario import Outcome, Scenario, given
+    from dashtam_events.testing.sse import ReceivedEvent, SSEParser, parse_sse
     from dashtam_events.testing.store_contract import CONTRACT_EVENTS, StoreContract
     from dashtam_events.testing.strategies import events, recorded_events
 
 __all__ = [
     "CONTRACT_EVENTS",
+    "BusContract",
     "Expectation",
     "FaultyEventStore",
     "HeldClock",
     "HeldIds",
     "Outcome",
     "PublishedEvent",
+    "ReceivedEvent",
     "RecordingEventBus",
+    "SSEParser",
     "Scenario",
     "StoreContract",
     "check_registry",
     "events",
     "given",
     "like",
+    "parse_sse",
     "recorded_events",
 ]
 
 _HOME = {
+    "BusContract": "bus_contract",
     "CONTRACT_EVENTS": "store_contract",
     "Expectation": "_expectation",
     "FaultyEventStore": "faults",
@@ -45,13 +52,16 @@ _HOME = {
     "HeldIds": "held",
     "Outcome": "scenario",
     "PublishedEvent": "recording",
+    "ReceivedEvent": "sse",
     "RecordingEventBus": "recording",
+    "SSEParser": "sse",
     "Scenario": "scenario",
     "StoreContract": "store_contract",
     "check_registry": "checks",
     "events": "strategies",
     "given": "scenario",
     "like": "_expectation",
+    "parse_sse": "sse",
     "recorded_events": "strategies",
 }
 

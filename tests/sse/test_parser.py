@@ -5,7 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from dashtam_events.sse import ServerSentEvent, comment, frame
@@ -108,6 +108,7 @@ def chunks(draw: st.DrawFn, stream: bytes) -> list[bytes]:
     return [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(VISIBLE, TYPES, DATA, st.none() | st.integers(0, 10**6))), st.data())
 def test_what_was_encoded_is_received_however_it_is_cut(
     sent: list[tuple[str, str, dict[str, Any], int | None]], data: st.DataObject
@@ -122,6 +123,7 @@ def test_what_was_encoded_is_received_however_it_is_cut(
     assert [(each.id, each.type, json.loads(each.data), each.retry) for each in events] == sent
 
 
+@settings(deadline=None)
 @given(TYPES, DATA)
 @example("door.opened", {"text": "\r\n\r\nid: 1\n\u2028\u2029\x85\0\ufeff\N{GRINNING FACE}"})
 @example("door.opened", {"text": "a" * 2**20})
@@ -133,6 +135,7 @@ def test_a_server_sent_event_arrives_whole(event_type: str, content: dict[str, A
     assert ServerSentEvent.from_dict(shown.to_dict()) == shown
 
 
+@settings(deadline=None)
 @given(st.binary())
 def test_no_bytes_break_the_parser(stream: bytes) -> None:
     """And cutting them elsewhere changes nothing."""

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dashtam_events._frozen import FrozenDict
@@ -182,11 +182,15 @@ ANYTHING = st.recursive(
     | st.decimals()
     | st.datetimes()
     | st.binary(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text() | st.integers(), inner, max_size=3)
+    ),
+    max_leaves=6,
 )
 
 
-@given(st.dictionaries(st.text(), ANYTHING))
+@settings(deadline=None)
+@given(st.dictionaries(st.text(), ANYTHING, max_size=3))
 def test_data_is_one_line_of_strict_json_or_refused(data: dict[str, Any]) -> None:
     """No other error ever comes out, and no line end ever goes in."""
 
