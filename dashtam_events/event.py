@@ -33,9 +33,9 @@ _E = TypeVar("_E", bound="DomainEvent")
 
 
 def _utc(value: Any) -> Any:
-    if isinstance(value, datetime) and value.tzinfo not in (None, UTC):
-        return value.astimezone(UTC)
-    return value
+    if not isinstance(value, datetime) or value.tzinfo is UTC or value.utcoffset() is None:
+        return value
+    return value.astimezone(UTC)
 
 
 def _is_utc(_instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:

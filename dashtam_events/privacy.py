@@ -68,7 +68,7 @@ def _masked(value: Any) -> Any:
 def _nested(value: Any) -> Any:
     if attrs.has(type(value)):
         return redact(value)
-    if isinstance(value, tuple):
+    if isinstance(value, (tuple, frozenset)):
         return tuple(_nested(item) for item in value)
     if isinstance(value, Mapping):
         return {key: _nested(item) for key, item in value.items()}
