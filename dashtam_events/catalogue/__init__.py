@@ -60,6 +60,7 @@ from dashtam_events.catalogue.data import (
     TransactionSyncSucceeded,
 )
 from dashtam_events.catalogue.live import (
+    SSEEvent,
     SSEEventCategory,
     SSEEventType,
     get_category_for_event_type,
@@ -158,6 +159,7 @@ __all__ = [
     "RoleRevocationAttempted",
     "RoleRevocationFailed",
     "RoleRevocationSucceeded",
+    "SSEEvent",
     "SSEEventCategory",
     "SSEEventType",
     "SessionActivityUpdatedEvent",

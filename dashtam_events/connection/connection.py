@@ -134,7 +134,7 @@ class ProviderConnection(FoldedConnection, stream="provider_connection"):
         )
 
     def mark_failed(
-        self, reason: str, *, now: datetime | None = None
+        self, reason: str = "unknown", *, now: datetime | None = None
     ) -> Result[None, ProviderConnectionError]:
         """The first attempt came to nothing; `reason` as in `ProviderConnectionFailed`."""
         return self._decide(

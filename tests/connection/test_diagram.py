@@ -1,5 +1,6 @@
 """The picture of a connection's life is the table, and the docs show this picture."""
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -26,3 +27,10 @@ def test_the_beginning_and_the_end_are_drawn() -> None:
 def test_the_diagram_in_the_docs_is_made_from_the_table(repository: Path) -> None:
     kept = repository / "docs" / "diagrams" / "connection-states.mmd"
     assert kept.read_text("utf-8") == mermaid(), "write `dashtam-events diagram` there"
+
+
+def test_the_picture_in_the_docs_is_drawn_from_that_diagram(repository: Path) -> None:
+    source = (repository / "docs" / "diagrams" / "connection-states.mmd").read_bytes()
+    picture = repository / "docs" / "pages" / "explanation" / "connection-states.svg"
+    drawn_from = re.findall(r"sha256 (\w+) ", picture.read_text("utf-8"))
+    assert drawn_from == [hashlib.sha256(source).hexdigest()], "draw it again with mermaid"
