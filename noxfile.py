@@ -14,6 +14,7 @@ nox.options.sessions = ["lint", "types", "tests", "docs", "examples"]
 
 ROOT = Path(__file__).parent
 PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+EXTRAS = PYPROJECT["project"]["optional-dependencies"]
 PYTHONS = ["3.11", "3.12", "3.13"]
 WHEELS = tempfile.TemporaryDirectory(prefix="dashtam-events-wheel-")
 
@@ -33,10 +34,10 @@ def built_wheel(session: nox.Session) -> Path:
     return wheel
 
 
-def install_wheel(session: nox.Session, extras: str) -> None:
-    """Install that build, also where a reused environment holds another one of its version."""
+def install_wheel(session: nox.Session) -> None:
+    """Install that build with every extra, also where a reused environment holds another one of its version."""
     wheel = built_wheel(session)
-    session.install("-q", f"{wheel}[{extras}]")
+    session.install("-q", f"{wheel}[{','.join(EXTRAS)}]")
     session.install("-q", "--force-reinstall", "--no-deps", str(wheel))
 
 
@@ -73,7 +74,7 @@ def types(session: nox.Session) -> None:
     """Both type checkers agree, and every public name of the wheel has a full type."""
     install_group(session, "types")
     install_group(session, "bench")
-    install_wheel(session, "cli,testing")
+    install_wheel(session)
     session.run("mypy")
     pyright = {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
     session.run("pyright", env=pyright)
@@ -85,7 +86,7 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The suite against the wheel, with coverage; arguments after `--` go to pytest."""
     install_group(session, "tests")
-    install_wheel(session, "cli,testing")
+    install_wheel(session)
     data = leave_checkout(session) / "coverage"
     session.env.update(COVERAGE_FILE=str(data), COVERAGE_RCFILE=f"{ROOT}/pyproject.toml")
     session.run("coverage", "erase")
@@ -97,8 +98,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(python=PYTHONS[0])
 def lowest(session: nox.Session) -> None:
     """The suite with the oldest release of each dependency that pyproject.toml allows."""
-    extras = PYPROJECT["project"]["optional-dependencies"]
-    bounds = [*PYPROJECT["project"]["dependencies"], *extras["cli"], *extras["testing"]]
+    bounds = sum(EXTRAS.values(), PYPROJECT["project"]["dependencies"])
     install_group(session, "tests")
     session.install("-q", built_wheel(session), *(bound.replace(">=", "==") for bound in bounds))
     leave_checkout(session)
@@ -117,7 +117,7 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def examples(session: nox.Session) -> None:
     """Every example runs from start to end."""
-    install_wheel(session, "cli")
+    install_wheel(session)
     leave_checkout(session)
     programs = sorted((ROOT / "examples").glob("*.py"))
     if not programs:
@@ -130,5 +130,5 @@ def examples(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Ours beside the rival and beside the limit of the engine; arguments after `--` go along."""
     install_group(session, "bench")
-    install_wheel(session, "cli,testing")
+    install_wheel(session)
     session.run("python", "-m", "tests.benchmarks", *session.posargs)
