@@ -1,6 +1,7 @@
 """Who hears of the demo's events on the bus: a log with redaction, and a browser's event stream."""
 
 import logging
+from datetime import datetime
 from uuid import UUID
 
 from dashtam_events.bus import EventBus
@@ -63,4 +64,6 @@ class _Lines(logging.Handler):
 
 def short(value: object) -> str:
     """A value as the demo shows it: of a UUID, the end that tells it from others."""
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%dT%H:%MZ}"
     return f"..{str(value)[-8:]}" if isinstance(value, UUID) else str(value)

@@ -48,7 +48,7 @@ def demo(db: Path | None, statement: Path, *, plain: bool) -> None:
     Every fact is decided, appended to a SQLite file, and only then heard of; at the end the
     connection is rebuilt from the file. The exit code is 0 only if all of it was as promised.
     """
-    path = db or Path(tempfile.mkdtemp(prefix="dashtam-events-")) / "events.db"
+    path = (db or Path(tempfile.mkdtemp(prefix="dashtam-events-")) / "events.db").absolute()
     out = console(plain=plain)
     stage = Stage(out, plain or not out.is_terminal)
     if not asyncio.run(_perform(stage, path, statement)):
@@ -58,19 +58,20 @@ def demo(db: Path | None, statement: Path, *, plain: bool) -> None:
 async def _perform(stage: Stage, path: Path, statement: Path) -> bool:
     """Play all of it; whether every promise was kept."""
     user_id = new_id()
-    stage.say(Text(_OPENING, style="dim"))
     async with SQLiteEventStore(path, registry=CATALOGUE) as store:
+        stage.say(Text(f"{_OPENING}\nThe file: {path}", style="dim"))
         performance = Performance(store, stage)
         connection = await performance.live_a_connection(user_id)
         imported = await performance.import_a_statement(statement, user_id)
-    promises = performance.promises + await look_back(path, connection, performance.appended)
+    found = await look_back(stage, path, connection, performance.appended)
+    promises = performance.promises + found
     _close(stage, promises)
     _point_on(stage, path, performance.appended, (connection.stream, imported))
     return all(promise.kept for promise in promises)
 
 
 def _close(stage: Stage, promises: list[Promise]) -> None:
-    stage.say("\nThe file was opened again, and compared with what you saw:")
+    stage.say("\nWhat you saw, compared with the file:")
     for promise in promises:
         verdict = ("  ok      ", "bold green") if promise.kept else ("  BROKEN  ", "bold red")
         stage.say(Text.assemble(verdict, promise.text))
@@ -90,7 +91,8 @@ def _point_on(
         f"log {file}",
         f"stream {file} {streams[0]}",
         f"log {file} --category data_sync --json",
-        f"log {file} --follow    (and in another terminal: dashtam-events demo --db {file})",
         "catalogue provider",
+        f"log {file} --follow",
     ):
         stage.say(f"  dashtam-events {arguments}")
+    stage.say(f"and, in another terminal, meanwhile:\n  dashtam-events demo --db {file}")

@@ -2,20 +2,22 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import attrs
 import click
+from rich.console import Console
 
 from dashtam_events.catalogue import CATALOGUE
 from dashtam_events.cli.catalogue import CATEGORIES
-from dashtam_events.cli.render import as_json, console, line
+from dashtam_events.cli.render import as_json, console, entry, line
 from dashtam_events.connection import ProviderConnection
 from dashtam_events.recorded import Position, RecordedEvent, StreamId
 from dashtam_events.store.protocol import EventStore
 from dashtam_events.store.sqlite import SQLiteEventStore
+from dashtam_events.subscriptions import follow
 
 __all__ = ["log", "stream"]
 
@@ -28,19 +30,11 @@ _show_personal = click.option(
 )
 
 
-class _Stream(click.ParamType):
-    """A stream as it is written: category-id."""
-
-    name = "stream"
-
-    def convert(
-        self, value: str, param: click.Parameter | None, ctx: click.Context | None
-    ) -> StreamId:
-        """The stream that the text names."""
-        try:
-            return StreamId.parse(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+def _stream_id(text: str) -> StreamId:
+    try:
+        return StreamId.parse(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 @attrs.frozen(kw_only=True)
@@ -60,7 +54,7 @@ class _Query:
 
 @click.command()
 @_file
-@click.option("--stream", type=_Stream(), metavar="S", help="Only this stream (category-id).")
+@click.option("--stream", type=_stream_id, metavar="S", help="Only this stream (category-id).")
 @click.option("--type", "types", multiple=True, metavar="T", help="Only events of this name.")
 @click.option(
     "--category",
@@ -87,42 +81,29 @@ def log(path: Path, **options: object) -> None:
 
 async def _print_log(path: Path, query: _Query) -> None:
     out, left = console(), query.limit
-    async with (
-        SQLiteEventStore(path, registry=CATALOGUE, read_only=True) as store,
-        aclosing(_chosen(store, query)) as events,
-    ):
-        async for recorded in events:
-            if query.json:
-                click.echo(as_json(recorded, personal=query.show_personal))
-            else:
-                out.print(line(recorded, personal=query.show_personal), soft_wrap=True)
+    async with SQLiteEventStore(path, registry=CATALOGUE, read_only=True) as store:
+        async for recorded in _events(store, query):
+            if query.stream not in (None, recorded.stream):
+                continue
+            _print(out, recorded, json=query.json, personal=query.show_personal)
             left = None if left is None else left - 1
             if left == 0:
                 return
 
 
-async def _chosen(store: EventStore, query: _Query) -> AsyncIterator[RecordedEvent]:
-    position = None if query.after is None else Position(query.after)
-    while True:
-        horizon = await store.last_position()
-        async for recorded in store.read_all(
-            after=position,
-            types=query.types or None,
-            categories=query.categories or None,
-            subject=query.user,
-        ):
-            position = recorded.position
-            if query.stream in (None, recorded.stream):
-                yield recorded
-        if not query.follow:
-            return
-        position = max(filter(None, (position, horizon)), default=None)
-        await store.wait(after=position)
+def _events(store: EventStore, query: _Query) -> AsyncIterator[RecordedEvent]:
+    wanted: dict[str, Any] = {
+        "after": None if query.after is None else Position(query.after),
+        "types": query.types or None,
+        "categories": query.categories or None,
+        "subject": query.user,
+    }
+    return follow(store, **wanted) if query.follow else store.read_all(**wanted)
 
 
 @click.command()
 @_file
-@click.argument("name", metavar="STREAM", type=_Stream())
+@click.argument("name", metavar="STREAM", type=_stream_id)
 @_as_json
 @_show_personal
 def stream(path: Path, name: StreamId, *, json: bool, show_personal: bool) -> None:
@@ -135,10 +116,18 @@ def stream(path: Path, name: StreamId, *, json: bool, show_personal: bool) -> No
         raise click.UsageError(f"{path} has no stream {name}")
     out = console()
     for recorded, state in zip(history, _states(name, history), strict=True):
-        if json:
-            click.echo(as_json(recorded, personal=show_personal, state=state))
-        else:
-            out.print(line(recorded, personal=show_personal, state=state), soft_wrap=True)
+        _print(out, recorded, json=json, personal=show_personal, state=state)
+
+
+def _print(
+    out: Console, recorded: RecordedEvent, *, json: bool, personal: bool, state: str | None = None
+) -> None:
+    if json:
+        click.echo(as_json(recorded, personal=personal, state=state))
+    elif out.is_terminal:
+        out.print(entry(recorded, personal=personal, state=state))
+    else:
+        out.print(line(recorded, personal=personal, state=state), soft_wrap=True)
 
 
 async def _read(path: Path, name: StreamId) -> list[RecordedEvent]:
@@ -148,10 +137,17 @@ async def _read(path: Path, name: StreamId) -> list[RecordedEvent]:
 
 def _states(name: StreamId, history: list[RecordedEvent]) -> Iterator[str | None]:
     """The state after each event, where the stream is one of a provider connection."""
-    if name.category != ProviderConnection.stream_category:
-        yield from (None for _ in history)
-        return
-    connection = ProviderConnection.blank(UUID(name.id))
+    connection = _connection(name)
     for recorded in history:
-        connection.advance(recorded)
-        yield connection.status.name
+        if connection is not None:
+            connection.advance(recorded)
+        yield None if connection is None else connection.status.value
+
+
+def _connection(name: StreamId) -> ProviderConnection | None:
+    """A connection without a past, where a stream can be one's."""
+    try:
+        connection = ProviderConnection.blank(UUID(name.id))
+    except ValueError:
+        return None
+    return connection if connection.stream == name else None

@@ -114,20 +114,24 @@ class Performance:
 
 
 async def look_back(
-    path: Path, connection: ProviderConnection, appended: list[RecordedEvent]
+    stage: Stage, path: Path, connection: ProviderConnection, appended: list[RecordedEvent]
 ) -> list[Promise]:
-    """Open the file anew and compare what it holds with what was told."""
+    """Open the file anew, rebuild the connection, and compare with what was told."""
     async with SQLiteEventStore(path, registry=CATALOGUE, read_only=True) as store:
         ids = {recorded.event.event_id for recorded in appended}
         every = [each async for each in store.read_all() if each.event.event_id in ids]
-        rebuilt = await ConnectionRepository(store).get(connection.id)
+        connections = ConnectionRepository(store)
+        rebuilt = await connections.get(connection.id)
+        earlier = await connections.get(connection.id, at_version=rebuilt.version - 2)
+    with stage.scene("Look back: the connection is rebuilt from the file") as scene:
+        await scene.row("read", str(connection.stream))
+        await scene.row("then", f"{earlier.status.name} after {earlier.version} events")
+        await scene.row("now", f"{rebuilt.status.name} after {rebuilt.version} events")
+    same = rebuilt.same_state_as(connection)
     return [
-        Promise(f"{len(appended)} events read back, equal and in order", every == appended),
-        Promise(
-            f"the connection rebuilt from its {rebuilt.version} events equals the one in memory",
-            rebuilt.same_state_as(connection),
-        ),
-        Promise("its credentials were deleted with the disconnection", not rebuilt.credentials),
+        Promise(f"the {len(appended)} events read back, equal and in order", every == appended),
+        Promise("the rebuilt connection equals the one that lived", same),
+        Promise("its credentials were deleted when it was disconnected", not rebuilt.credentials),
     ]
 
 
@@ -143,10 +147,13 @@ def _headline(recorded: RecordedEvent) -> Text:
 def _state(connection: ProviderConnection) -> str:
     held = connection.credentials
     left = held.time_until_expiry() if held else None
-    lapse = f"credentials for {round(left.total_seconds() / 3600)} h" if left else "no credentials"
-    sync = "can sync" if connection.can_sync() else "cannot sync"
-    mend = ", the user must connect again" if connection.needs_reauthentication() else ""
-    return f"{connection.status.name}, {sync}, {lapse}{mend}"
+    if connection.can_sync() and left:
+        able = f"can sync, credentials for {round(left.total_seconds() / 3600)} h"
+    elif connection.needs_reauthentication():
+        able = "cannot sync until the user connects again, credentials kept"
+    else:
+        able = "cannot sync, no credentials"
+    return f"{connection.status.name}: {able}"
 
 
 def _import_scene(event: ImportEvent) -> tuple[str, str]:

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import attrs
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
 from rich.text import Text
 
 from dashtam_events.declaration import Phase
@@ -13,7 +14,7 @@ from dashtam_events.event import DomainEvent, spec_of
 from dashtam_events.privacy import redact
 from dashtam_events.recorded import RecordedEvent, UnknownEvent
 
-__all__ = ["as_json", "console", "fields_of", "line", "name_of", "named", "styled_phase"]
+__all__ = ["as_json", "console", "entry", "fields_of", "line", "name_of", "named", "styled_phase"]
 
 _STYLES = {
     Phase.ATTEMPTED: "cyan",
@@ -74,20 +75,39 @@ def fields_of(event: DomainEvent, *, personal: bool = False) -> dict[str, Any]:
 
 def line(recorded: RecordedEvent, *, personal: bool = False, state: str | None = None) -> Text:
     """One recorded event as one line of text."""
-    event = recorded.event
-    fields = fields_of(event, personal=personal)
-    facts = [f"{name}={_text(value)}" for name, value in fields.items() if value is not None]
-    after = [("-> ", "dim"), (f"{state:<13}", "bold")] if state else []
+    about = (f"{recorded.event.occurred_at:%Y-%m-%d %H:%M:%S}  {recorded.stream}  ", "dim")
+    head = _head(recorded, about, state)
+    return head.append(_facts(recorded.event, personal=personal), style="dim")
+
+
+def entry(
+    recorded: RecordedEvent, *, personal: bool = False, state: str | None = None
+) -> RenderableType:
+    """One recorded event as a terminal shows it: what happened, and under it the details.
+
+    Of a stream's own history, each with its `state`, the stream is not named again.
+    """
+    head = _head(recorded, (f"{recorded.event.occurred_at:%Y-%m-%d %H:%M:%S}  ", "dim"), state)
+    stream = f"{recorded.stream}  " if state is None else ""
+    details = Text(stream + _facts(recorded.event, personal=personal), style="dim")
+    return Group(head, Padding(details, (0, 0, 0, 8)))
+
+
+def _head(recorded: RecordedEvent, about: tuple[str, str], state: str | None) -> Text:
+    after = [("-> ", "dim"), (f"{state.upper():<13}", "bold")] if state else []
     return Text.assemble(
         (f"{recorded.position:>6}  ", "dim"),
-        (f"{event.occurred_at:%Y-%m-%d %H:%M:%S}  ", "dim"),
-        f"{recorded.stream}  ",
+        about,
         (f"v{recorded.version:<3} ", "dim"),
-        named(event, width=31),
+        named(recorded.event, width=31),
         " ",
         *after,
-        (" ".join(facts), "dim"),
     )
+
+
+def _facts(event: DomainEvent, *, personal: bool) -> str:
+    fields = fields_of(event, personal=personal)
+    return " ".join(f"{name}={_text(value)}" for name, value in fields.items() if value is not None)
 
 
 def as_json(recorded: RecordedEvent, *, personal: bool = False, state: str | None = None) -> str:

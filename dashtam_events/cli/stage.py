@@ -1,7 +1,7 @@
 """How the demo is shown: one panel per fact that grows row by row, or plain lines in a pipe."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import attrs
@@ -13,7 +13,7 @@ from rich.text import Text
 
 __all__ = ["Scene", "Stage"]
 
-_PAUSE = 0.35
+_PAUSE = 0.3
 _WIDEST = 110
 _LABELS = {
     "decide": "bold cyan",
@@ -22,6 +22,7 @@ _LABELS = {
     "live": "bold magenta",
     "state": "bold blue",
     "refused": "bold red",
+    "read": "bold cyan",
 }
 
 
@@ -66,7 +67,7 @@ class Stage:
     _count: int = attrs.field(default=0, init=False)
 
     @contextmanager
-    def scene(self, title: str) -> Iterator[Scene]:
+    def scene(self, title: str) -> Generator[Scene, None, None]:
         """A numbered scene; what it shows stays on the screen when it ends."""
         self._count += 1
         title = f"{self._count}. {title}"

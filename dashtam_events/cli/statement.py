@@ -110,7 +110,7 @@ def read_statement(path: Path) -> tuple[Account, ...]:
         with warnings.catch_warnings():
             # The parser calls methods of BeautifulSoup by their old names.
             warnings.simplefilter("ignore")
-            parsed = _StrictParser.parse(io.BytesIO(content))
+            parsed: Any = _StrictParser.parse(io.BytesIO(content))
         accounts = tuple(_account(account) for account in parsed.accounts)
     except Exception:  # noqa: BLE001  # on broken input the parser raises whatever comes up
         # Not chained: the parser's messages quote the file.

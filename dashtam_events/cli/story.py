@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 import attrs
 from returns.result import Result
@@ -15,7 +16,7 @@ from dashtam_events.connection import (
 
 __all__ = ["Turn", "turns"]
 
-_Answer = Result[None, ProviderConnectionError]
+_Answer: TypeAlias = Result[None, ProviderConnectionError]
 
 
 @attrs.frozen
