@@ -77,8 +77,9 @@ def class_form(cls: Any, fields: Fields, unknown: Callable[[str], None]) -> Form
 
 def _is_plain(cls: Any) -> bool:
     """True where `msgspec` makes an instance just as a call of the class does."""
-    written_by_attrs = cls.__init__.__code__.co_filename.startswith("<attrs generated")
-    return written_by_attrs and all(
+    code = getattr(cls.__init__, "__code__", None)
+    made_by_attrs = code is not None and code.co_filename.startswith("<attrs generated")
+    return made_by_attrs and all(
         field.init and field.alias == field.name and field.converter in (None, _UTC)
         for field in attrs.fields(cls)
     )

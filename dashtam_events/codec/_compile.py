@@ -72,6 +72,9 @@ class Forms:
         try:
             fields, unknown = stored_fields(cls, self.of), self._unknown
             form = class_form(cls, fields, lambda key: unknown(owner, key))
+        except Exception:
+            self._made.clear()  # what was made meanwhile may lead to this one
+            raise
         finally:
             self._begun.discard(cls)
         self._made[cls] = form

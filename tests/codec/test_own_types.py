@@ -166,6 +166,40 @@ def test_a_type_that_nobody_knows_is_named_with_its_field(kind: Any) -> None:
             codec_of(type(happened)).encode(happened)
 
 
+@attrs.frozen
+class Knot:
+    """A value nested in itself, with a part that nobody knows."""
+
+    next: "tuple[Knot, ...]" = ()
+    rope: complex = 0j
+
+
+@event
+class Tied(DomainEvent):
+    knot: Knot
+
+
+def test_a_type_that_was_refused_is_refused_again() -> None:
+    codec = codec_of(Tied)
+    for _ in range(2):
+        with pytest.raises(InvalidEventClass, match="field 'rope'"):
+            codec.encode(Tied(knot=Knot((Knot(),))))
+
+
+def test_a_class_with_an_own_init_is_read_through_it() -> None:
+    @event
+    class Doubled(DomainEvent):
+        amount: int
+
+        def __init__(self, **given: Any) -> None:
+            self.__attrs_init__(**(given | {"amount": min(given["amount"], 10)}))  # type: ignore[attr-defined]  # made by attrs
+
+    codec = codec_of(Doubled)
+    encoded = codec.encode(Doubled(amount=5))
+    more = codec.decode(encoded._replace(data=encoded.data.replace(b":5", b":50")))
+    assert codec.encode(more).data.endswith(b'"amount":10}')
+
+
 def test_one_hook_without_the_other_is_refused() -> None:
     converter = make_converter()
     converter.register_unstructure_hook(Money, str)
