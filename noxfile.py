@@ -35,7 +35,7 @@ def built_wheel(session: nox.Session) -> Path:
 
 
 def install_wheel(session: nox.Session) -> None:
-    """Install that build with every extra, also where a reused environment holds another one of its version."""
+    """Install that build with every extra, also where an older build of its version stands."""
     wheel = built_wheel(session)
     session.install("-q", f"{wheel}[{','.join(EXTRAS)}]")
     session.install("-q", "--force-reinstall", "--no-deps", str(wheel))
@@ -74,6 +74,7 @@ def types(session: nox.Session) -> None:
     """Both type checkers agree, and every public name of the wheel has a full type."""
     install_group(session, "types")
     install_group(session, "bench")
+    install_group(session, "tests")
     install_wheel(session)
     session.run("mypy")
     pyright = {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}

@@ -124,6 +124,7 @@ def test_wall_3_backends_may_not_import_each_other(house: Path, plant: Plant) ->
         ("door-cattrs", ["cattrs"]),
         ("door-ids", ["uuid_utils"]),
         ("door-cli", ["click", "ofxparse", "rich"]),
+        ("door-adapters", ["aiosmtplib", "jinja2", "structlog"]),
         ("door-testing", ["hypothesis", "pytest", "pytest_asyncio"]),
     ],
 )
@@ -174,7 +175,10 @@ CORE = {
     *("attr", "attrs", "cattr", "cattrs", "dashtam_events", "msgspec", "returns"),
     *("typing_extensions", "uuid_utils"),
 }
-EXTRAS = ("click", "hypothesis", "ofxparse", "pytest", "pytest_asyncio", "rich")
+EXTRAS = (
+    *("aiosmtplib", "click", "hypothesis", "jinja2", "ofxparse", "pytest", "pytest_asyncio"),
+    *("rich", "structlog"),
+)
 
 
 def test_wall_5_the_front_door_loads_the_core_only_and_opens_nothing() -> None:
