@@ -123,19 +123,21 @@ class Repository(Generic[_A]):
         Raises:
             AggregateNotFound: there is no such aggregate.
             VersionConflict: others were faster at every attempt.
-            StoreError: as `EventStore.append` raises.
+            StoreUnavailable: whether it was saved is not known: look before deciding again.
+            StoreError: what else `EventStore.append` raises.
         """
-        for remaining in reversed(range(self._attempts)):
+        attempt = 1
+        while True:
             aggregate = await self.get(id)
             answer = decision(aggregate)
             try:
                 await self.save(aggregate, metadata=metadata)
             except VersionConflict:
-                if not remaining:
+                if attempt == self._attempts:
                     raise
             else:
                 return answer
-        raise AssertionError("attempts is at least 1")
+            attempt += 1
 
     async def verify_snapshot(self, id: UUID) -> bool:
         """Whether a snapshot is kept, fits, and leads to the same state as all the events.
