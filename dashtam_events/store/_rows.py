@@ -10,7 +10,7 @@ import attrs
 from dashtam_events.codec import EncodedEvent, EventCodec
 from dashtam_events.errors import CodecError, DuplicateEvent, VersionConflict
 from dashtam_events.event import DomainEvent, spec_of
-from dashtam_events.recorded import Position, RecordedEvent, StreamId
+from dashtam_events.recorded import EventMetadata, Position, RecordedEvent, StreamId
 from dashtam_events.registry import EventRegistry
 from dashtam_events.store.protocol import ANY, EXISTS, NO_STREAM, Append, AppendResult
 
@@ -36,6 +36,7 @@ they are made and read by the thousand.
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_NO_METADATA = EventMetadata()
 _parse_stream = lru_cache(maxsize=4096)(StreamId.parse)
 
 
@@ -95,6 +96,8 @@ class Scribe:
         self._registry = registry
         self._codec = codec or EventCodec(registry)
         self._clock = clock
+        # The events of one append share their metadata, and those of one request often do.
+        self._metadata_of = lru_cache(maxsize=256)(self._codec.decode_metadata)
 
     def drafts(self, appends: Iterable[Append]) -> tuple[Draft, ...]:
         """The appends in encoded form. Raises what encoding raises, and `DuplicateEvent`."""
@@ -142,7 +145,7 @@ class Scribe:
         try:
             encoded = EncodedEvent(name=name, version=schema, data=data, subject=subject)
             event = self._codec.decode(encoded)
-            circumstances = self._codec.decode_metadata(metadata)
+            around = _NO_METADATA if metadata is None else self._metadata_of(metadata)
         except CodecError as error:
             error.add_note(f"at position {position} of the log: {stream}, version {version}")
             raise
@@ -150,9 +153,9 @@ class Scribe:
             position=Position(position),
             stream=_parse_stream(stream),
             version=version,
-            recorded_at=_EPOCH + timedelta(microseconds=instant),
+            recorded_at=_time(instant),
             event=event,
-            metadata=circumstances,
+            metadata=around,
         )
 
     def stream_query(
@@ -211,9 +214,15 @@ def _microseconds(instant: datetime) -> int:
     return (instant - _EPOCH) // _MICROSECOND
 
 
+def _time(instant: int) -> datetime:
+    # Twice as fast as a timedelta of so many microseconds.
+    seconds, microseconds = divmod(instant, 1_000_000)
+    return _EPOCH + timedelta(0, seconds, microseconds)
+
+
 def _result(append: Append, rows: list[Row]) -> AppendResult:
     stream, metadata = append.stream, append.metadata
-    recorded_at = _EPOCH + timedelta(microseconds=rows[0][7])
+    recorded_at = _time(rows[0][7])
     recorded = [
         RecordedEvent(
             position=Position(row[0]),

@@ -106,7 +106,7 @@ async def test_appends_that_wait_together_share_a_commit(
     thread = store._session._writer
     assert thread is not None
     write = thread._pen.write
-    thread._pen.write = lambda jobs: (sizes.append(len(jobs)), write(jobs))[1]  # type: ignore[method-assign]  # watched
+    thread._pen.write = lambda jobs: (sizes.append(len(jobs)), write(jobs))[1]  # type: ignore[method-assign, func-returns-value]  # watched
     await asyncio.gather(*(store.append(a_stream(), lit()) for _ in range(200)))
     assert sum(sizes) == 200
     assert len(sizes) < 50
