@@ -5,8 +5,8 @@ It knows of states and events, and never of credentials, time or storage.
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
-from dashtam_events._frozen import EMPTY, FrozenDict
 from dashtam_events.catalogue.provider import (
     ProviderConnectionAttempted,
     ProviderConnectionExpired,
@@ -28,35 +28,37 @@ START: tuple[type[DomainEvent], ConnectionStatus] = (
 )
 """The event that begins every stream, and the state that it leads to."""
 
-_AGAIN: Mapping[type[DomainEvent], ConnectionStatus] = FrozenDict(
+_AGAIN: Mapping[type[DomainEvent], ConnectionStatus] = MappingProxyType(
     {
         ProviderConnectionSucceeded: ConnectionStatus.ACTIVE,
         ProviderDisconnectionSucceeded: ConnectionStatus.DISCONNECTED,
     }
 )
 
-TRANSITIONS: Mapping[ConnectionStatus, Mapping[type[DomainEvent], ConnectionStatus]] = FrozenDict(
-    {
-        ConnectionStatus.PENDING: FrozenDict(
-            {
-                ProviderConnectionSucceeded: ConnectionStatus.ACTIVE,
-                ProviderConnectionFailed: ConnectionStatus.FAILED,
-                ProviderDisconnectionSucceeded: ConnectionStatus.DISCONNECTED,
-            }
-        ),
-        ConnectionStatus.ACTIVE: FrozenDict(
-            {
-                ProviderConnectionExpired: ConnectionStatus.EXPIRED,
-                ProviderConnectionRevoked: ConnectionStatus.REVOKED,
-                ProviderTokenRefreshSucceeded: ConnectionStatus.ACTIVE,
-                ProviderConnectionSynced: ConnectionStatus.ACTIVE,
-                ProviderDisconnectionSucceeded: ConnectionStatus.DISCONNECTED,
-            }
-        ),
-        ConnectionStatus.EXPIRED: _AGAIN,
-        ConnectionStatus.REVOKED: _AGAIN,
-        ConnectionStatus.FAILED: _AGAIN,
-        ConnectionStatus.DISCONNECTED: EMPTY,
-    }
+TRANSITIONS: Mapping[ConnectionStatus, Mapping[type[DomainEvent], ConnectionStatus]] = (
+    MappingProxyType(
+        {
+            ConnectionStatus.PENDING: MappingProxyType(
+                {
+                    ProviderConnectionSucceeded: ConnectionStatus.ACTIVE,
+                    ProviderConnectionFailed: ConnectionStatus.FAILED,
+                    ProviderDisconnectionSucceeded: ConnectionStatus.DISCONNECTED,
+                }
+            ),
+            ConnectionStatus.ACTIVE: MappingProxyType(
+                {
+                    ProviderConnectionExpired: ConnectionStatus.EXPIRED,
+                    ProviderConnectionRevoked: ConnectionStatus.REVOKED,
+                    ProviderTokenRefreshSucceeded: ConnectionStatus.ACTIVE,
+                    ProviderConnectionSynced: ConnectionStatus.ACTIVE,
+                    ProviderDisconnectionSucceeded: ConnectionStatus.DISCONNECTED,
+                }
+            ),
+            ConnectionStatus.EXPIRED: _AGAIN,
+            ConnectionStatus.REVOKED: _AGAIN,
+            ConnectionStatus.FAILED: _AGAIN,
+            ConnectionStatus.DISCONNECTED: MappingProxyType({}),
+        }
+    )
 )
 """For each state, the events that may happen in it and the states that they lead to."""
