@@ -82,8 +82,8 @@ def rebuild(events: int) -> float:
         _sync(connection, events)
         application.save(connection)
         with timed(events) as cost:
-            again = application.repository.get(connection.id)
-    assert again.syncs == events  # type: ignore[attr-defined]  # the rival's repository is untyped
+            again: RivalConnection = application.repository.get(connection.id)
+    assert again.syncs == events
     return cost[0]
 
 
