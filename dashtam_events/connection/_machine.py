@@ -5,7 +5,7 @@ It knows of states and events, and never of credentials, time or storage.
 """
 
 from collections.abc import Mapping
-from types import MappingProxyType
+from types import MappingProxyType as Frozen
 
 from dashtam_events.catalogue.provider import (
     ProviderConnectionAttempted,
@@ -28,37 +28,35 @@ START: tuple[type[DomainEvent], ConnectionStatus] = (
 )
 """The event that begins every stream, and the state that it leads to."""
 
-_AGAIN: Mapping[type[DomainEvent], ConnectionStatus] = MappingProxyType(
+_AGAIN: Mapping[type[DomainEvent], ConnectionStatus] = Frozen(
     {
         ProviderConnectionSucceeded: ConnectionStatus.ACTIVE,
         ProviderDisconnectionSucceeded: ConnectionStatus.DISCONNECTED,
     }
 )
 
-TRANSITIONS: Mapping[ConnectionStatus, Mapping[type[DomainEvent], ConnectionStatus]] = (
-    MappingProxyType(
-        {
-            ConnectionStatus.PENDING: MappingProxyType(
-                {
-                    ProviderConnectionSucceeded: ConnectionStatus.ACTIVE,
-                    ProviderConnectionFailed: ConnectionStatus.FAILED,
-                    ProviderDisconnectionSucceeded: ConnectionStatus.DISCONNECTED,
-                }
-            ),
-            ConnectionStatus.ACTIVE: MappingProxyType(
-                {
-                    ProviderConnectionExpired: ConnectionStatus.EXPIRED,
-                    ProviderConnectionRevoked: ConnectionStatus.REVOKED,
-                    ProviderTokenRefreshSucceeded: ConnectionStatus.ACTIVE,
-                    ProviderConnectionSynced: ConnectionStatus.ACTIVE,
-                    ProviderDisconnectionSucceeded: ConnectionStatus.DISCONNECTED,
-                }
-            ),
-            ConnectionStatus.EXPIRED: _AGAIN,
-            ConnectionStatus.REVOKED: _AGAIN,
-            ConnectionStatus.FAILED: _AGAIN,
-            ConnectionStatus.DISCONNECTED: MappingProxyType({}),
-        }
-    )
+TRANSITIONS: Mapping[ConnectionStatus, Mapping[type[DomainEvent], ConnectionStatus]] = Frozen(
+    {
+        ConnectionStatus.PENDING: Frozen(
+            {
+                ProviderConnectionSucceeded: ConnectionStatus.ACTIVE,
+                ProviderConnectionFailed: ConnectionStatus.FAILED,
+                ProviderDisconnectionSucceeded: ConnectionStatus.DISCONNECTED,
+            }
+        ),
+        ConnectionStatus.ACTIVE: Frozen(
+            {
+                ProviderConnectionExpired: ConnectionStatus.EXPIRED,
+                ProviderConnectionRevoked: ConnectionStatus.REVOKED,
+                ProviderTokenRefreshSucceeded: ConnectionStatus.ACTIVE,
+                ProviderConnectionSynced: ConnectionStatus.ACTIVE,
+                ProviderDisconnectionSucceeded: ConnectionStatus.DISCONNECTED,
+            }
+        ),
+        ConnectionStatus.EXPIRED: _AGAIN,
+        ConnectionStatus.REVOKED: _AGAIN,
+        ConnectionStatus.FAILED: _AGAIN,
+        ConnectionStatus.DISCONNECTED: Frozen({}),
+    }
 )
 """For each state, the events that may happen in it and the states that they lead to."""
