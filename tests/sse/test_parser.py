@@ -42,6 +42,8 @@ def received(data: str, *, id: str = "", type: str = "message") -> ReceivedEvent
         (b" data: a\n\n", []),
         (b"data: a\r\rdata: b\r\n\r\ndata: c\n\n", [received("a"), received("b"), received("c")]),
         (b"data: a\r\n\n", [received("a")]),
+        (b"data: a\r\ndata: b\r\n\r\n", [received("a\nb")]),
+        (b"data: a\rdata: b\n\r", [received("a\nb")]),
         (b"\n\n\n", []),
         (BOM + b"data: a\n\n", [received("a")]),
         (BOM + BOM + b"data: a\n\n", []),
@@ -101,6 +103,20 @@ VISIBLE = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_siz
 TYPES = VISIBLE.filter(lambda text: text not in {"error", "message", "open"})
 DATA = st.dictionaries(st.text(), JSON, max_size=4)
 
+PIECES = [
+    b"data: a",
+    b"data",
+    b"id: 1",
+    b"id",
+    b"event: x",
+    b":",
+    b"\r",
+    b"\n",
+    b"\r\n",
+    BOM,
+    b"\xe2",
+]
+
 
 @st.composite
 def chunks(draw: st.DrawFn, stream: bytes) -> list[bytes]:
@@ -136,7 +152,7 @@ def test_a_server_sent_event_arrives_whole(event_type: str, content: dict[str, A
 
 
 @settings(deadline=None)
-@given(st.binary())
+@given(st.binary() | st.lists(st.sampled_from(PIECES)).map(b"".join))
 def test_no_bytes_break_the_parser(stream: bytes) -> None:
     """And cutting them elsewhere changes nothing."""
     byte_by_byte = SSEParser()
