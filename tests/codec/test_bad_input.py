@@ -283,12 +283,12 @@ def _with(new: bytes) -> bytes:
 def test_what_is_over_a_limit_is_refused_before_it_is_parsed(data: bytes, limit: str) -> None:
     times = []
     for _ in range(7):
-        begun = time.perf_counter()
+        begun = time.thread_time()
         with pytest.raises(LimitExceeded) as caught:
             CODEC.decode(of(TransferBooked, data))
-        times.append(time.perf_counter() - begun)
+        times.append(time.thread_time() - begun)
     assert caught.value.limit == limit
-    assert min(times) < 0.01  # about a millisecond where nothing else is running
+    assert min(times) < 0.02  # a millisecond or a few on a quiet machine; parsing takes far more
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,7 @@ def test_both_readings_agree_on_documents_that_went_wrong(happened: DomainEvent,
 
 
 @given(st.binary(max_size=200) | st.text(max_size=100).map(str.encode))
+@SLOWLY
 def test_arbitrary_bytes_give_an_error_of_the_codec(data: bytes) -> None:
     for name in ("TransferBooked", "EverythingHappened", "MappingsKept", "Unheard"):
         with pytest.raises(CodecError):
@@ -239,6 +240,7 @@ metadata = st.builds(
 
 
 @given(metadata)
+@SLOWLY
 def test_metadata_comes_back_as_it_was(given_metadata: EventMetadata) -> None:
     data = CODEC.encode_metadata(given_metadata)
     assert CODEC.decode_metadata(data) == given_metadata

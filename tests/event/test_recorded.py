@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dashtam_events import errors
@@ -23,6 +23,7 @@ ID = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
     st.from_regex(r"[A-Za-z][A-Za-z0-9_]*", fullmatch=True),
     st.uuids() | st.text(min_size=1, max_size=200).filter(str.isprintable),
 )
+@settings(deadline=None)
 def test_a_stream_is_read_back_from_its_text(category: str, stream_id: UUID | str) -> None:
     stream = StreamId(category, stream_id)
     assert StreamId.parse(str(stream)) == stream
