@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from dashtam_events.errors import (
+    DuplicateEvent,
     StoreBusy,
     StoreClosed,
     StoreUnavailable,
@@ -19,6 +20,7 @@ from dashtam_events.errors import (
 )
 from dashtam_events.recorded import StreamId
 from dashtam_events.store import Append, AppendResult, SQLiteEventStore
+from dashtam_events.store.sqlite import _session
 from dashtam_events.testing import CONTRACT_EVENTS, StoreContract
 from dashtam_events.testing._store_samples import LampPutOut, a_stream, lit, log_of, stream_of
 
@@ -41,6 +43,13 @@ class TestSQLiteEventStore(StoreContract):
     async def store(self, path: Path) -> AsyncIterator[SQLiteEventStore]:
         async with SQLiteEventStore(path, registry=CONTRACT_EVENTS) as store:
             yield store
+
+
+def _connection(store: SQLiteEventStore) -> sqlite3.Connection:
+    """The connection that writes."""
+    writer = store._session._writer
+    assert writer is not None
+    return writer._pen._connection
 
 
 def _ask(path: Path, sql: str) -> list[tuple[object, ...]]:
@@ -223,6 +232,52 @@ async def test_waiting_for_another_writer_is_bounded(path: Path) -> None:
             other.execute("ROLLBACK")
         await store.append(a_stream(), lit())
         assert len(await log_of(store)) == 1
+
+
+async def test_an_append_wakes_without_polling(
+    store: SQLiteEventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_session, "_POLL_SECONDS", 60)
+    waiting = asyncio.create_task(store.wait(after=None))
+    await asyncio.sleep(0.05)
+    await store.append(a_stream(), lit())
+    async with asyncio.timeout(5):
+        assert await waiting
+
+
+async def test_an_append_that_fails_half_way_wakes_nobody(store: SQLiteEventStore) -> None:
+    known = lit()
+    last = (await store.append(a_stream(), known)).position
+    with pytest.raises(DuplicateEvent):
+        await store.append_many(
+            [Append(stream=a_stream(), events=events) for events in (lit(5), [*lit(), *known])]
+        )
+    assert not await store.wait(after=last, timeout=0.01)
+    assert (await store.append(a_stream(), lit())).position == last + 1
+
+
+async def test_a_value_that_is_too_big_fails_alone(store: SQLiteEventStore) -> None:
+    _connection(store).setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 3000)
+    big = store.append(a_stream(), lit(), attachments={"note": b"x" * 4000})
+    outcomes = await asyncio.gather(store.append(a_stream(), lit()), big, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [AppendResult, StoreUnavailable]
+    assert len(await log_of(store)) == 1
+
+
+async def test_after_an_error_of_the_engine_the_store_goes_on(store: SQLiteEventStore) -> None:
+    """Everything that was to be committed together fails, with an error of ours."""
+    _connection(store).set_authorizer(
+        lambda action, table, *_: (
+            sqlite3.SQLITE_DENY
+            if (action, table) == (sqlite3.SQLITE_INSERT, "attachments")
+            else sqlite3.SQLITE_OK
+        )
+    )
+    with pytest.raises(StoreUnavailable) as raised:
+        await store.append(a_stream(), lit(), attachments={"note": b"refused"})
+    assert isinstance(raised.value.__cause__, sqlite3.Error)
+    await store.append(a_stream(), lit())
+    assert len(await log_of(store)) == 1
 
 
 async def test_commits_of_others_wake_those_who_wait(path: Path) -> None:

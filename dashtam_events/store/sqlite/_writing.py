@@ -95,7 +95,7 @@ class Pen:
         self._connection.execute("SAVEPOINT append")
         try:
             outcome: Outcome = Stored(rows=self._insert(drafts), repeated=False)
-        except (sqlite3.IntegrityError, VersionConflict) as error:
+        except (sqlite3.IntegrityError, sqlite3.DataError, VersionConflict) as error:
             self._undo(before)
             outcome = self._explain(drafts, error)
         except sqlite3.Error:
