@@ -42,7 +42,15 @@ _OPENING = (
     help="Import this statement; by default one that comes with the library.",
 )
 @click.option("--plain", is_flag=True, help="Lines without colour, frames or pauses.")
-def demo(db: Path | None, statement: Path, *, plain: bool) -> None:
+@click.option(
+    "--pause",
+    type=click.FloatRange(0, 60),
+    default=0.3,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to rest on every row, on a terminal.",
+)
+def demo(db: Path | None, statement: Path, *, plain: bool, pause: float) -> None:
     """Watch a provider connection live through its life.
 
     Every fact is decided, appended to a SQLite file, and only then heard of; at the end the
@@ -50,7 +58,7 @@ def demo(db: Path | None, statement: Path, *, plain: bool) -> None:
     """
     path = (db or Path(tempfile.mkdtemp(prefix="dashtam-events-")) / "events.db").absolute()
     out = console(plain=plain)
-    stage = Stage(out, plain or not out.is_terminal)
+    stage = Stage(out, plain or not out.is_terminal, pause)
     if not asyncio.run(_perform(stage, path, statement)):
         sys.exit(1)
 

@@ -13,7 +13,6 @@ from rich.text import Text
 
 __all__ = ["Scene", "Stage"]
 
-_PAUSE = 0.3
 _WIDEST = 110
 _LABELS = {
     "decide": "bold cyan",
@@ -60,10 +59,14 @@ class Scene:
 
 @attrs.define
 class Stage:
-    """Where the demo prints. On a terminal it takes its time; `plain` is for pipes."""
+    """Where the demo prints; `plain` is for pipes.
+
+    On a terminal it rests for `pause` seconds on every row.
+    """
 
     console: Console
     plain: bool
+    pause: float
     _count: int = attrs.field(default=0, init=False)
 
     @contextmanager
@@ -76,7 +79,7 @@ class Stage:
             yield Scene(title, None, self.console, 0.0)
             return
         with Live(console=self.console, auto_refresh=False, vertical_overflow="visible") as live:
-            yield Scene(title, live, self.console, _PAUSE)
+            yield Scene(title, live, self.console, self.pause)
 
     def say(self, text: Text | str = "") -> None:
         """A line between the scenes."""

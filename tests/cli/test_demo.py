@@ -1,0 +1,164 @@
+"""The demo: the whole way of a fact on a real file, and an exit code that can be believed."""
+
+import asyncio
+import os
+import pty
+import re
+import select
+import subprocess
+import time
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from dashtam_events.catalogue import CATALOGUE
+from dashtam_events.cli import performance
+from dashtam_events.connection import ConnectionRepository, ConnectionStatus, ProviderConnection
+from dashtam_events.store.sqlite import SQLiteEventStore
+from tests.cli.running import COMMAND, ENVIRONMENT, STATEMENTS, call, run
+
+LIFE = (
+    *("ProviderConnectionAttempted", "ProviderConnectionSucceeded", "ProviderConnectionSynced"),
+    *("ProviderTokenRefreshSucceeded", "ProviderConnectionExpired"),
+    *("ProviderConnectionSucceeded", "ProviderDisconnectionSucceeded"),
+)
+
+
+def stored(file: Path) -> list[str]:
+    async def read() -> list[str]:
+        async with SQLiteEventStore(file, registry=CATALOGUE, read_only=True) as store:
+            return [type(each.event).__name__ async for each in store.read_all()]
+
+    return asyncio.run(read())
+
+
+def test_the_file_holds_the_life_and_the_import(played: Path):
+    assert stored(played) == [
+        *LIFE,
+        "FileImportAttempted",
+        *["FileImportProgress"] * 3,
+        "FileImportSucceeded",
+    ]
+
+
+async def test_the_connection_in_the_file_is_disconnected_and_has_no_credentials(played: Path):
+    async with SQLiteEventStore(played, registry=CATALOGUE, read_only=True) as store:
+        first = await anext(store.read_all())
+        connection = await ConnectionRepository(store).get(UUID(first.stream.id))
+    assert connection.status is ConnectionStatus.DISCONNECTED
+    assert connection.credentials is None
+
+
+def test_a_person_sees_what_is_decided_stored_heard_and_so(tmp_path: Path):
+    shown = call("demo", "--db", tmp_path / "events.db")
+    assert shown.exit_code == 0
+    appended = re.findall(r"append  #(\d+) (\w+)", shown.stdout)
+    assert [int(position) for position, _ in appended] == list(range(1, 13))
+    assert tuple(name for _, name in appended[:7]) == LIFE
+    assert re.findall(r"state   ([A-Z]+):", shown.stdout) == [
+        *("PENDING", "ACTIVE", "ACTIVE", "ACTIVE", "ACTIVE", "EXPIRED", "ACTIVE", "DISCONNECTED")
+    ]
+    assert "refused Cannot transition to ACTIVE" in shown.stdout
+    assert "event: provider.token.refreshed" in shown.stdout
+    assert "BROKEN" not in shown.stdout
+    assert shown.stdout.count("\n  ok ") == 5
+
+
+def test_each_event_is_heard_of_after_it_is_appended():
+    shown = call("demo", "--plain").stdout
+    for scene in re.split(r"\n\d+\. ", shown):
+        labels = re.findall(r"^  (decide|append|log|live|state) ", scene, re.MULTILINE)
+        order = ("decide", "append", "log", "live", "state")
+        assert labels == [label for label in order if label in labels]
+
+
+def test_log_lines_mask_what_is_personal():
+    shown = call("demo", "--plain").stdout
+    logged = [line for line in shown.splitlines() if line.startswith("  log ")]
+    assert any("alias=***" in line for line in logged)
+    assert not any("My IRA" in line or "checking.ofx" in line for line in logged)
+
+
+def test_the_credentials_are_never_shown(tmp_path: Path):
+    file = tmp_path / "events.db"
+    shown = call("demo", "--plain", "--db", file).stdout
+    assert "sealed" not in shown
+    assert "sealed" not in call("log", file, "--json", "--show-personal").stdout
+
+
+def test_a_file_can_be_used_again(tmp_path: Path):
+    file = tmp_path / "events.db"
+    for _ in range(3):
+        assert call("demo", "--plain", "--db", file).exit_code == 0
+    assert len(stored(file)) == 36
+
+
+def test_without_a_file_one_is_made_and_kept():
+    shown = call("demo", "--plain").stdout
+    found = re.search(r"^Written to (.*): 12 events in 2 streams\.$", shown, re.MULTILINE)
+    assert found is not None
+    assert Path(found[1]).is_file()
+
+
+def test_a_broken_statement_ends_in_one_failure(tmp_path: Path):
+    file, statement = tmp_path / "events.db", STATEMENTS / "decimal_error.ofx"
+    shown = call("demo", "--plain", "--db", file, "--statement", statement)
+    assert shown.exit_code == 0
+    assert "reason=malformed_file" in shown.stdout
+    assert (stored(file))[7:] == ["FileImportAttempted", "FileImportFailed"]
+
+
+@pytest.mark.parametrize("line", [0, 1])
+def test_what_it_says_to_try_next_works(line: int):
+    shown = call("demo", "--plain").stdout
+    commands = re.findall(r"^  dashtam-events (.*)$", shown, re.MULTILINE)
+    tried = call(*commands[line].split())
+    assert tried.exit_code == 0
+    assert "ProviderDisconnectionSucceeded" in tried.stdout
+
+
+@pytest.mark.parametrize("lie", ["same_state_as", "save"])
+def test_a_broken_promise_is_shown_and_fails(lie: str, monkeypatch: pytest.MonkeyPatch):
+    if lie == "same_state_as":
+        monkeypatch.setattr(ProviderConnection, lie, lambda *_: False)
+    else:
+        monkeypatch.setattr(performance, "is_successful", lambda _: True)
+    shown = call("demo", "--plain")
+    assert shown.exit_code == 1
+    assert "BROKEN" in shown.stdout
+
+
+def test_in_a_pipe_it_is_plain_and_does_not_wait():
+    began = time.monotonic()
+    shown = run("demo")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout.isascii()
+    assert time.monotonic() - began < 15
+
+
+def on_a_terminal(*arguments: str) -> tuple[int, str]:
+    """Run the command on a terminal of its own; its exit code and all that it showed."""
+    mine, its = pty.openpty()
+    environment = ENVIRONMENT | {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40"}
+    with subprocess.Popen([*COMMAND, *arguments], stdout=its, stderr=its, env=environment) as ran:
+        os.close(its)
+        shown = b"".join(iter(lambda: _read(mine), b""))
+    os.close(mine)
+    return ran.returncode, shown.decode()
+
+
+def _read(terminal: int) -> bytes:
+    assert select.select([terminal], [], [], 60)[0], "the command hangs"
+    try:
+        return os.read(terminal, 65536)
+    except OSError:
+        return b""
+
+
+def test_on_a_terminal_it_draws_panels_in_colour():
+    code, shown = on_a_terminal("demo", "--pause", "0.01")
+    assert code == 0
+    assert "╭─" in shown
+    assert "1. A user asks to connect" in shown
+    assert "\x1b[" in shown

@@ -1,0 +1,163 @@
+"""What a file holds, as `log` and `stream` tell it."""
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from dashtam_events.event import DomainEvent, event
+from dashtam_events.recorded import StreamId
+from dashtam_events.registry import EventRegistry
+from dashtam_events.store.sqlite import SQLiteEventStore
+from tests.cli.running import COMMAND, ENVIRONMENT, call, run, start
+
+
+def told(*arguments: "str | Path") -> list[dict[str, Any]]:
+    shown = call("log", *arguments, "--json")
+    assert shown.exit_code == 0
+    return [json.loads(line) for line in shown.stdout.splitlines()]
+
+
+def positions(*arguments: "str | Path") -> list[int]:
+    return [each["position"] for each in told(*arguments)]
+
+
+def test_the_log_has_every_event_in_order_one_line_each(played: Path):
+    lines = call("log", played).stdout.splitlines()
+    assert [int(line.split()[0]) for line in lines] == list(range(1, 13))
+    assert positions(played) == list(range(1, 13))
+
+
+def test_a_line_says_where_what_and_in_which_stream(played: Path):
+    first = told(played)[0]
+    line = call("log", played, "--limit", "1").stdout
+    assert line.split()[3:6] == [first["stream"], "v1", "ProviderConnectionAttempted"]
+    assert f"user_id={first['data']['user_id']}" in line
+
+
+def test_json_has_all_that_is_recorded(played: Path):
+    first = told(played)[0]
+    assert first["type"] == "ProviderConnectionAttempted"
+    assert first["version"] == 1
+    assert first["data"]["provider_slug"] == "schwab"
+    assert {"recorded_at", "occurred_at", "event_id", "metadata"} <= first.keys()
+
+
+def test_personal_fields_are_masked_unless_asked_for(played: Path):
+    masked = call("log", played).stdout
+    assert "alias=***" in masked
+    assert "checking.ofx" not in masked
+    clear = call("log", played, "--show-personal").stdout
+    assert 'alias="My IRA"' in clear
+    assert "file_name=checking.ofx" in clear
+    assert told(played)[0]["data"]["alias"] == "***"
+    assert told(played, "--show-personal")[0]["data"]["alias"] == "My IRA"
+
+
+def test_the_filters_choose_and_must_all_hold(played: Path):
+    first, last = told(played)[0], told(played)[-1]
+    assert positions(played, "--stream", first["stream"]) == list(range(1, 8))
+    assert positions(played, "--type", "ProviderConnectionSucceeded") == [2, 6]
+    assert positions(played, "--type", "FileImportFailed") == []
+    assert positions(played, "--category", "data_sync") == list(range(8, 13))
+    assert positions(played, "--user", first["data"]["user_id"]) == list(range(1, 13))
+    assert positions(played, "--user", str(uuid4())) == []
+    assert positions(played, "--after", "10") == [11, 12]
+    assert positions(played, "--limit", "2", "--stream", last["stream"]) == [8, 9]
+    assert positions(played, "--category", "provider", "--stream", last["stream"]) == []
+
+
+def test_a_stream_shows_the_state_after_each_event(played: Path):
+    name = told(played)[0]["stream"]
+    shown = call("stream", played, name)
+    assert shown.exit_code == 0
+    assert [line.split("-> ")[1].split()[0] for line in shown.stdout.splitlines()] == [
+        *("PENDING", "ACTIVE", "ACTIVE", "ACTIVE", "EXPIRED", "ACTIVE", "DISCONNECTED")
+    ]
+    assert "alias=***" in shown.stdout
+    assert 'alias="My IRA"' in call("stream", played, name, "--show-personal").stdout
+
+
+def test_a_stream_as_json_has_the_state(played: Path):
+    name = told(played)[0]["stream"]
+    lines = call("stream", played, name, "--json").stdout.splitlines()
+    assert json.loads(lines[-1])["state"] == "disconnected"
+
+
+def test_a_stream_of_something_else_has_no_state(played: Path):
+    name = told(played)[-1]["stream"]
+    shown = call("stream", played, name)
+    assert shown.exit_code == 0
+    assert len(shown.stdout.splitlines()) == 5
+    assert "->" not in shown.stdout
+    assert "state" not in json.loads(call("stream", played, name, "--json").stdout.splitlines()[0])
+
+
+@event
+class LanternLit(DomainEvent):
+    """An event that the command has never heard of."""
+
+    keeper: str
+
+
+async def test_events_that_are_not_known_here_are_shown_without_their_content(tmp_path: Path):
+    file = tmp_path / "events.db"
+    async with SQLiteEventStore(file, registry=EventRegistry([LanternLit])) as store:
+        await store.append(StreamId("provider_connection", "one"), [LanternLit(keeper="Ada")])
+    shown = run("log", file, "--show-personal")
+    assert shown.returncode == 0
+    assert "LanternLit" in shown.stdout
+    assert "Ada" not in shown.stdout
+    assert run("stream", file, "provider_connection-one").returncode == 0
+
+
+def test_looking_changes_nothing(played: Path):
+    before = played.read_bytes()
+    played.chmod(0o444)
+    try:
+        assert call("log", played).exit_code == 0
+    finally:
+        played.chmod(0o644)
+    assert played.read_bytes() == before
+
+
+def test_follow_shows_what_another_process_appends(tmp_path: Path):
+    file = tmp_path / "events.db"
+    assert run("demo", "--plain", "--db", file).returncode == 0
+    with start("log", file, "--follow", "--after", "11", "--json") as following:
+        assert following.stdout is not None
+        assert json.loads(following.stdout.readline())["position"] == 12
+        assert run("demo", "--plain", "--db", file).returncode == 0
+        seen = [json.loads(following.stdout.readline())["position"] for _ in range(12)]
+        following.send_signal(signal.SIGINT)
+        out, err = following.communicate(timeout=30)
+    assert seen == list(range(13, 25))
+    assert (following.returncode, out, err.strip()) == (130, "", "")
+
+
+def test_follow_ends_at_the_limit(played: Path):
+    shown = run("log", played, "--follow", "--limit", "3")
+    assert (shown.returncode, len(shown.stdout.splitlines())) == (0, 3)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes are closed by signal on POSIX only")
+@pytest.mark.parametrize("options", [(), ("--json",), ("--follow",)])
+def test_a_reader_that_goes_away_is_no_error(played: Path, options: tuple[str, ...]):
+    ours, its = os.pipe()
+    os.close(ours)
+    shown = subprocess.run(
+        [*COMMAND, "log", played, *options],
+        stdout=its,
+        check=False,
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT,
+        timeout=60,
+    )
+    os.close(its)
+    assert shown.returncode in (0, -signal.SIGPIPE)
+    assert shown.stderr == b""

@@ -1,0 +1,90 @@
+"""The examples run as a reader would run them, and print what their text promises."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import dashtam_events
+
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(dashtam_events.__file__).parents[1])}
+
+
+def run(example: Path, *arguments: str) -> str:
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", example, *arguments],
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=60,
+        env=ENVIRONMENT,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    return ran.stdout
+
+
+@pytest.fixture
+def examples(repository: Path) -> Path:
+    return repository / "examples"
+
+
+def test_every_example_is_tested_here(examples: Path):
+    names = {path.stem for path in examples.glob("*.py")}
+    assert names == {"custom_events", "import_statement", "quickstart"}
+
+
+def test_the_quickstart_stores_tells_and_rebuilds(examples: Path):
+    printed = run(examples / "quickstart.py").splitlines()
+    assert printed[0] == "refused: Cannot record a sync, must be ACTIVE"
+    assert [line.partition("(")[0] for line in printed[1:3]] == [
+        "stored: 1 ProviderConnectionAttempted",
+        "stored: 2 ProviderConnectionSucceeded",
+    ]
+    assert printed[3:] == [
+        "heard: connected to schwab",
+        "rebuilt: ACTIVE, and PENDING one event earlier",
+        "equal: True",
+    ]
+
+
+def test_nobody_hears_in_the_quickstart_before_the_event_is_stored(examples: Path):
+    printed = run(examples / "quickstart.py")
+    assert printed.index("stored: 2") < printed.index("heard:")
+
+
+def test_custom_events_live_beside_the_catalogue(examples: Path):
+    printed = run(examples / "custom_events.py").splitlines()
+    assert printed[:3] == [
+        "known: 82 events, 2 of them our own",
+        "closed",
+        "closed already: nothing recorded",
+    ]
+    assert printed[3].startswith("stored: version 1 AccountCreated(")
+    assert printed[4].startswith("stored: version 2 AccountClosed(")
+    assert printed[5:] == ["heard: closed by_owner, asked for by app"]
+
+
+def test_a_personal_field_of_ones_own_event_is_masked(examples: Path):
+    printed = run(examples / "custom_events.py")
+    assert "owner_name='***'" in printed
+    assert "Lovelace" not in printed
+
+
+def test_a_good_and_a_broken_statement_are_shown_live(examples: Path):
+    printed = run(examples / "import_statement.py")
+    shown = [line.removeprefix("event: ") for line in printed.splitlines() if "event: " in line]
+    assert shown == [
+        *("import.started", "import.progress", "import.progress", "import.completed"),
+        *("import.started", "import.failed"),
+    ]
+    assert "imported: account 42, +1987.50 EUR" in printed
+    assert '"error":"malformed_file"' in printed
+    assert "$12.50" not in printed
+
+
+def test_a_statement_of_ones_own_is_imported(examples: Path, repository: Path):
+    statement = repository / "dashtam_events" / "cli" / "statements" / "suncorp.ofx"
+    printed = run(examples / "import_statement.py", str(statement))
+    assert "imported: account 123456789, -16.85 AUD" in printed
