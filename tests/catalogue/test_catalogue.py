@@ -80,7 +80,13 @@ def test_every_event_that_is_defined_is_registered() -> None:
 
 def test_every_event_can_be_imported_from_the_front() -> None:
     names = {cls.__name__ for cls in CATALOGUE}
-    others = {"CATALOGUE", "SSEEventCategory", "SSEEventType", "get_category_for_event_type"}
+    others = {
+        "CATALOGUE",
+        "SSEEvent",
+        "SSEEventCategory",
+        "SSEEventType",
+        "get_category_for_event_type",
+    }
     assert set(catalogue.__all__) == names | others
     assert all(getattr(catalogue, cls.__name__) is cls for cls in CATALOGUE)
 
