@@ -1,6 +1,7 @@
 """How the failure of a handler is logged: who failed, at what and where, and no values."""
 
 import logging
+import traceback
 
 from dashtam_events.bus._subscription import Subscription
 from dashtam_events.errors import InvalidEventClass
@@ -39,9 +40,7 @@ def _name_of(event: DomainEvent) -> str:
 def _where(error: BaseException) -> str:
     # What a timeout interrupted is its cause; it is itself raised in asyncio.
     shown = error.__cause__ if isinstance(error, TimeoutError) and error.__cause__ else error
-    trace = shown.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None:
-        return "unknown"
-    return f"{trace.tb_frame.f_globals.get('__name__', 'unknown')}:{trace.tb_lineno}"
+    where = "unknown"
+    for frame, line in traceback.walk_tb(shown.__traceback__):
+        where = f"{frame.f_globals.get('__name__', 'unknown')}:{line}"
+    return where

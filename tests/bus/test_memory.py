@@ -115,6 +115,26 @@ async def test_any_callable_may_be_a_handler(bus: InMemoryEventBus) -> None:
     assert heard == [("object", "front"), ("partial", "front"), ("lambda", "front")]
 
 
+async def test_a_failure_names_any_callable(
+    bus: InMemoryEventBus, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An object by its class, a partial by its function, a builtin by itself."""
+
+    class Listener:
+        async def __call__(self, _event: DoorOpened) -> None:
+            raise LookupError
+
+    async def named(_name: str, _event: DoorOpened) -> None:
+        raise LookupError
+
+    handlers: list[Any] = [Listener(), partial(named, "partial"), iter]
+    for handler in handlers:
+        bus.subscribe(DoorOpened, handler)
+    await bus.publish(DoorOpened())
+    names = [each["handler_name"] for each in failures(caplog)]
+    assert [name.rpartition(".")[2] for name in names] == ["Listener", "named", "iter"]
+
+
 async def test_a_context_with_a_default_stays_at_its_default(bus: InMemoryEventBus) -> None:
     heard = []
 
