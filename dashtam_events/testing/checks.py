@@ -126,7 +126,7 @@ class _Check:
         return self.codec.encode(find(self._strategy(cls), lambda _: True, settings=_QUIETLY))
 
     def _strategy(self, cls: type[DomainEvent]) -> SearchStrategy[Any]:
-        return self.strategies.get(cls) or events(cls)
+        return self.strategies[cls] if cls in self.strategies else events(cls)
 
     def _trouble(self, cls: type[DomainEvent]) -> str | None:
         """Why events of a class do not survive the codec, where they do not."""

@@ -31,7 +31,9 @@ __all__ = [
 _REGISTRY = "dashtam_events_registry"
 
 pytest.register_assert_rewrite(
-    "dashtam_events.testing.bus_contract", "dashtam_events.testing.store_contract"
+    "dashtam_events.testing._store_appending",
+    "dashtam_events.testing._store_reading",
+    "dashtam_events.testing.bus_contract",
 )
 
 

@@ -32,7 +32,8 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
 
     def run(source: str, *options: str, mode: str = "strict") -> pytest.RunResult:
         pytester.makepyfile(test_it=source)
-        wanted = (*plugin, "-W", "error", "-o", f"asyncio_mode={mode}", *options)
+        scope = ("-o", "asyncio_default_fixture_loop_scope=function")
+        wanted = (*plugin, "-W", "error", "-o", f"asyncio_mode={mode}", *scope, *options)
         return pytester.runpytest_subprocess(*wanted)
 
     return run
@@ -134,7 +135,8 @@ def test_time_and_ids_stand_still(run: Run) -> None:
 
 def test_the_option_reaches_the_check_of_a_registry(run: Run, pytester: pytest.Pytester) -> None:
     source = """
-                from bells import EVENTS
+        from pathlib import Path
+        from bells import EVENTS
         from dashtam_events.testing import check_registry
 
         def test_forms(update_event_forms):
