@@ -5,16 +5,21 @@ import tempfile
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from dashtam_events.aggregate import Aggregate, applies
-from dashtam_events.bus import EventContext, InMemoryEventBus
-from dashtam_events.catalogue import CATALOGUE
-from dashtam_events.declaration import Audit
-from dashtam_events.event import DomainEvent, event
-from dashtam_events.privacy import personal
-from dashtam_events.recorded import StreamId
-from dashtam_events.registry import EventRegistry
-from dashtam_events.repository import Repository
-from dashtam_events.store.sqlite import SQLiteEventStore
+from dashtam_events import (
+    CATALOGUE,
+    Aggregate,
+    Audit,
+    DomainEvent,
+    EventContext,
+    EventRegistry,
+    InMemoryEventBus,
+    Repository,
+    SQLiteEventStore,
+    StreamId,
+    applies,
+    event,
+    personal,
+)
 
 
 @event

@@ -9,13 +9,16 @@ import tempfile
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from dashtam_events.bus import InMemoryEventBus
-from dashtam_events.catalogue import CATALOGUE, FileImportSucceeded
-from dashtam_events.catalogue.live import SSEEvent
+from dashtam_events import (
+    CATALOGUE,
+    DomainEvent,
+    FileImportSucceeded,
+    InMemoryEventBus,
+    SQLiteEventStore,
+    SSEEvent,
+    StreamId,
+)
 from dashtam_events.cli.statement import import_events, read_statement
-from dashtam_events.event import DomainEvent
-from dashtam_events.recorded import StreamId
-from dashtam_events.store.sqlite import SQLiteEventStore
 
 GOOD = """OFXHEADER:100
 DATA:OFXSGML

@@ -6,15 +6,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
-from dashtam_events.bus import InMemoryEventBus
-from dashtam_events.catalogue import CATALOGUE, ProviderConnectionSucceeded
-from dashtam_events.connection import (
+from dashtam_events import (
+    CATALOGUE,
     ConnectionRepository,
     CredentialType,
+    InMemoryEventBus,
     ProviderConnection,
+    ProviderConnectionSucceeded,
     ProviderCredentials,
+    SQLiteEventStore,
 )
-from dashtam_events.store.sqlite import SQLiteEventStore
 
 
 async def welcome(event: ProviderConnectionSucceeded) -> None:

@@ -17,6 +17,7 @@ _EVENTS = describe(CATALOGUE)
 CATEGORIES = sorted({about["category"] for about in _EVENTS.values()})
 """The categories of the catalogue's events."""
 _WORKFLOWS = sorted({about["workflow"] for about in _EVENTS.values() if about["workflow"]})
+_WIDE = 140
 
 
 @click.command()
@@ -44,7 +45,7 @@ def catalogue(
     if not chosen:
         raise click.UsageError("no event of the catalogue is like that")
     out = console()
-    out.print(_table(chosen))
+    out.print(_table(chosen, wide=out.width >= _WIDE))
     out.print(_tally(chosen), style="dim")
 
 
@@ -56,19 +57,20 @@ def _mentions(word: str | None, name: str, about: dict[str, Any]) -> bool:
     return word is None or any(word.lower() in text.lower() for text in texts if text)
 
 
-def _table(events: dict[str, dict[str, Any]]) -> Table:
+def _table(events: dict[str, dict[str, Any]], *, wide: bool) -> Table:
+    """One row for each event; the workflow, which most names tell, only where there is room."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("event", no_wrap=True)
-    for column in ("category", "workflow", "phase", "asks for", "live as"):
-        table.add_column(column)
+    for column in ("category", "phase", "asks for", "live as", *(["workflow"] if wide else [])):
+        table.add_column(column, overflow="fold")
     for name, about in events.items():
         table.add_row(
             Text(name, style="bold"),
             about["category"],
-            about["workflow"] or "",
             styled_phase(about["phase"]),
-            ", ".join(asked for asked in ("audit", "email", "sse") if about[asked]),
+            ", ".join(asked for asked in ("audit", "email") if about[asked]),
             (about["sse"] or {}).get("type", ""),
+            *([about["workflow"] or ""] if wide else []),
         )
     return table
 

@@ -55,14 +55,20 @@ class _Query:
 @click.command()
 @_file
 @click.option("--stream", type=_stream_id, metavar="S", help="Only this stream (category-id).")
-@click.option("--type", "types", multiple=True, metavar="T", help="Only events of this name.")
+@click.option(
+    "--type",
+    "types",
+    multiple=True,
+    metavar="T",
+    help="Only events of this name; may be given several times.",
+)
 @click.option(
     "--category",
     "categories",
     multiple=True,
     type=click.Choice(CATEGORIES),
     metavar="C",
-    help="Only this category of the catalogue.",
+    help="Only this category; may be given several times.",
 )
 @click.option("--user", metavar="ID", help="Only events about this user.")
 @click.option("--after", type=click.IntRange(min=0), metavar="N", help="Only after position N.")
@@ -73,8 +79,7 @@ class _Query:
 def log(path: Path, **options: object) -> None:
     """Print the events of a store's FILE in the order they were committed.
 
-    Each line has the position, the time, the stream, the version, the name and the fields.
-    --type and --category may be given several times.
+    Each has its position, time, stream, version, name and fields. All the filters must hold.
     """
     asyncio.run(_print_log(path, _Query(**options)))  # type: ignore[arg-type]  # named as the options are
 

@@ -9,7 +9,7 @@ from tests.cli.running import call, run, run_code
 COMMANDS = ("catalogue", "demo", "diagram", "log", "stream")
 
 
-def test_without_arguments_the_command_says_what_it_can_do():
+def test_without_arguments_the_command_says_what_it_can_do() -> None:
     shown = call()
     assert shown.exit_code == 0
     assert all(f"\n  {name} " in shown.stdout for name in COMMANDS)
@@ -17,13 +17,13 @@ def test_without_arguments_the_command_says_what_it_can_do():
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_a_help_text(name: str):
+def test_every_command_has_a_help_text(name: str) -> None:
     shown = call(name, "--help")
     assert shown.exit_code == 0
     assert shown.stdout.startswith(f"Usage: command {name} ")
 
 
-def test_the_version_is_told():
+def test_the_version_is_told() -> None:
     shown = call("--version")
     assert shown.exit_code == 0
     assert shown.stdout.startswith("dashtam-events ")
@@ -48,7 +48,7 @@ def test_the_version_is_told():
 )
 def test_what_cannot_be_used_is_told_in_one_line(
     arguments: tuple[str, ...], why: str, played: Path
-):
+) -> None:
     told = call(*(played if each == "PLAYED" else each for each in arguments))
     assert told.exit_code == 2
     assert told.stdout == ""
@@ -57,14 +57,14 @@ def test_what_cannot_be_used_is_told_in_one_line(
     assert told.stderr.count("\n") == 1
 
 
-def test_a_refusal_is_the_same_from_a_process():
+def test_a_refusal_is_the_same_from_a_process() -> None:
     told = run("log", "/nowhere/events.db")
     assert (told.returncode, told.stdout) == (2, "")
     assert told.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("missing", ["click", "rich", "ofxparse"])
-def test_a_missing_extra_is_named(missing: str):
+def test_a_missing_extra_is_named(missing: str) -> None:
     code = (
         f"import sys; sys.modules[{missing!r}] = None; from dashtam_events.cli import main; main()"
     )
@@ -75,7 +75,7 @@ def test_a_missing_extra_is_named(missing: str):
     )
 
 
-def test_the_door_of_the_extra_opens_without_it():
+def test_the_door_of_the_extra_opens_without_it() -> None:
     code = (
         "import sys; import dashtam_events.cli; "
         "print([name for name in ('click', 'rich', 'ofxparse') if name in sys.modules])"
@@ -84,7 +84,7 @@ def test_the_door_of_the_extra_opens_without_it():
     assert told.stdout == "[]\n"
 
 
-def test_the_statement_reader_names_the_extra_too():
+def test_the_statement_reader_names_the_extra_too() -> None:
     code = (
         "import sys; sys.modules['ofxparse'] = None\n"
         "from dashtam_events.errors import MissingExtra\n"

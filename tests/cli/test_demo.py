@@ -33,7 +33,7 @@ def stored(file: Path) -> list[str]:
     return asyncio.run(read())
 
 
-def test_the_file_holds_the_life_and_the_import(played: Path):
+def test_the_file_holds_the_life_and_the_import(played: Path) -> None:
     assert stored(played) == [
         *LIFE,
         "FileImportAttempted",
@@ -42,7 +42,9 @@ def test_the_file_holds_the_life_and_the_import(played: Path):
     ]
 
 
-async def test_the_connection_in_the_file_is_disconnected_and_has_no_credentials(played: Path):
+async def test_the_connection_in_the_file_is_disconnected_and_has_no_credentials(
+    played: Path,
+) -> None:
     async with SQLiteEventStore(played, registry=CATALOGUE, read_only=True) as store:
         first = await anext(store.read_all())
         connection = await ConnectionRepository(store).get(UUID(first.stream.id))
@@ -50,7 +52,7 @@ async def test_the_connection_in_the_file_is_disconnected_and_has_no_credentials
     assert connection.credentials is None
 
 
-def test_a_person_sees_what_is_decided_stored_heard_and_so(tmp_path: Path):
+def test_a_person_sees_what_is_decided_stored_heard_and_so(tmp_path: Path) -> None:
     shown = call("demo", "--db", tmp_path / "events.db")
     assert shown.exit_code == 0
     appended = re.findall(r"append  #(\d+) (\w+)", shown.stdout)
@@ -65,7 +67,7 @@ def test_a_person_sees_what_is_decided_stored_heard_and_so(tmp_path: Path):
     assert shown.stdout.count("\n  ok ") == 5
 
 
-def test_each_event_is_heard_of_after_it_is_appended():
+def test_each_event_is_heard_of_after_it_is_appended() -> None:
     shown = call("demo", "--plain").stdout
     for scene in re.split(r"\n\d+\. ", shown):
         labels = re.findall(r"^  (decide|append|log|live|state) ", scene, re.MULTILINE)
@@ -73,35 +75,35 @@ def test_each_event_is_heard_of_after_it_is_appended():
         assert labels == [label for label in order if label in labels]
 
 
-def test_log_lines_mask_what_is_personal():
+def test_log_lines_mask_what_is_personal() -> None:
     shown = call("demo", "--plain").stdout
     logged = [line for line in shown.splitlines() if line.startswith("  log ")]
     assert any("alias=***" in line for line in logged)
     assert not any("My IRA" in line or "checking.ofx" in line for line in logged)
 
 
-def test_the_credentials_are_never_shown(tmp_path: Path):
+def test_the_credentials_are_never_shown(tmp_path: Path) -> None:
     file = tmp_path / "events.db"
     shown = call("demo", "--plain", "--db", file).stdout
     assert "sealed" not in shown
     assert "sealed" not in call("log", file, "--json", "--show-personal").stdout
 
 
-def test_a_file_can_be_used_again(tmp_path: Path):
+def test_a_file_can_be_used_again(tmp_path: Path) -> None:
     file = tmp_path / "events.db"
     for _ in range(3):
         assert call("demo", "--plain", "--db", file).exit_code == 0
     assert len(stored(file)) == 36
 
 
-def test_without_a_file_one_is_made_and_kept():
+def test_without_a_file_one_is_made_and_kept() -> None:
     shown = call("demo", "--plain").stdout
     found = re.search(r"^Written to (.*): 12 events in 2 streams\.$", shown, re.MULTILINE)
     assert found is not None
     assert Path(found[1]).is_file()
 
 
-def test_a_broken_statement_ends_in_one_failure(tmp_path: Path):
+def test_a_broken_statement_ends_in_one_failure(tmp_path: Path) -> None:
     file, statement = tmp_path / "events.db", STATEMENTS / "decimal_error.ofx"
     shown = call("demo", "--plain", "--db", file, "--statement", statement)
     assert shown.exit_code == 0
@@ -110,7 +112,7 @@ def test_a_broken_statement_ends_in_one_failure(tmp_path: Path):
 
 
 @pytest.mark.parametrize("line", [0, 1])
-def test_what_it_says_to_try_next_works(line: int):
+def test_what_it_says_to_try_next_works(line: int) -> None:
     shown = call("demo", "--plain").stdout
     commands = re.findall(r"^  dashtam-events (.*)$", shown, re.MULTILINE)
     tried = call(*commands[line].split())
@@ -119,7 +121,7 @@ def test_what_it_says_to_try_next_works(line: int):
 
 
 @pytest.mark.parametrize("lie", ["same_state_as", "save"])
-def test_a_broken_promise_is_shown_and_fails(lie: str, monkeypatch: pytest.MonkeyPatch):
+def test_a_broken_promise_is_shown_and_fails(lie: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if lie == "same_state_as":
         monkeypatch.setattr(ProviderConnection, lie, lambda *_: False)
     else:
@@ -129,7 +131,7 @@ def test_a_broken_promise_is_shown_and_fails(lie: str, monkeypatch: pytest.Monke
     assert "BROKEN" in shown.stdout
 
 
-def test_in_a_pipe_it_is_plain_and_does_not_wait():
+def test_in_a_pipe_it_is_plain_and_does_not_wait() -> None:
     began = time.monotonic()
     shown = run("demo")
     assert (shown.returncode, shown.stderr) == (0, "")
@@ -156,7 +158,7 @@ def _read(terminal: int) -> bytes:
         return b""
 
 
-def test_on_a_terminal_it_draws_panels_in_colour():
+def test_on_a_terminal_it_draws_panels_in_colour() -> None:
     code, shown = on_a_terminal("demo", "--pause", "0.01")
     assert code == 0
     assert "╭─" in shown

@@ -27,20 +27,20 @@ def positions(*arguments: "str | Path") -> list[int]:
     return [each["position"] for each in told(*arguments)]
 
 
-def test_the_log_has_every_event_in_order_one_line_each(played: Path):
+def test_the_log_has_every_event_in_order_one_line_each(played: Path) -> None:
     lines = call("log", played).stdout.splitlines()
     assert [int(line.split()[0]) for line in lines] == list(range(1, 13))
     assert positions(played) == list(range(1, 13))
 
 
-def test_a_line_says_where_what_and_in_which_stream(played: Path):
+def test_a_line_says_where_what_and_in_which_stream(played: Path) -> None:
     first = told(played)[0]
     line = call("log", played, "--limit", "1").stdout
     assert line.split()[3:6] == [first["stream"], "v1", "ProviderConnectionAttempted"]
     assert f"user_id={first['data']['user_id']}" in line
 
 
-def test_json_has_all_that_is_recorded(played: Path):
+def test_json_has_all_that_is_recorded(played: Path) -> None:
     first = told(played)[0]
     assert first["type"] == "ProviderConnectionAttempted"
     assert first["version"] == 1
@@ -48,7 +48,7 @@ def test_json_has_all_that_is_recorded(played: Path):
     assert {"recorded_at", "occurred_at", "event_id", "metadata"} <= first.keys()
 
 
-def test_personal_fields_are_masked_unless_asked_for(played: Path):
+def test_personal_fields_are_masked_unless_asked_for(played: Path) -> None:
     masked = call("log", played).stdout
     assert "alias=***" in masked
     assert "checking.ofx" not in masked
@@ -59,7 +59,7 @@ def test_personal_fields_are_masked_unless_asked_for(played: Path):
     assert told(played, "--show-personal")[0]["data"]["alias"] == "My IRA"
 
 
-def test_the_filters_choose_and_must_all_hold(played: Path):
+def test_the_filters_choose_and_must_all_hold(played: Path) -> None:
     first, last = told(played)[0], told(played)[-1]
     assert positions(played, "--stream", first["stream"]) == list(range(1, 8))
     assert positions(played, "--type", "ProviderConnectionSucceeded") == [2, 6]
@@ -72,7 +72,7 @@ def test_the_filters_choose_and_must_all_hold(played: Path):
     assert positions(played, "--category", "provider", "--stream", last["stream"]) == []
 
 
-def test_a_stream_shows_the_state_after_each_event(played: Path):
+def test_a_stream_shows_the_state_after_each_event(played: Path) -> None:
     name = told(played)[0]["stream"]
     shown = call("stream", played, name)
     assert shown.exit_code == 0
@@ -83,13 +83,13 @@ def test_a_stream_shows_the_state_after_each_event(played: Path):
     assert 'alias="My IRA"' in call("stream", played, name, "--show-personal").stdout
 
 
-def test_a_stream_as_json_has_the_state(played: Path):
+def test_a_stream_as_json_has_the_state(played: Path) -> None:
     name = told(played)[0]["stream"]
     lines = call("stream", played, name, "--json").stdout.splitlines()
     assert json.loads(lines[-1])["state"] == "disconnected"
 
 
-def test_a_stream_of_something_else_has_no_state(played: Path):
+def test_a_stream_of_something_else_has_no_state(played: Path) -> None:
     name = told(played)[-1]["stream"]
     shown = call("stream", played, name)
     assert shown.exit_code == 0
@@ -105,7 +105,9 @@ class LanternLit(DomainEvent):
     keeper: str
 
 
-async def test_events_that_are_not_known_here_are_shown_without_their_content(tmp_path: Path):
+async def test_events_that_are_not_known_here_are_shown_without_their_content(
+    tmp_path: Path,
+) -> None:
     file = tmp_path / "events.db"
     async with SQLiteEventStore(file, registry=EventRegistry([LanternLit])) as store:
         await store.append(StreamId("provider_connection", "one"), [LanternLit(keeper="Ada")])
@@ -116,7 +118,7 @@ async def test_events_that_are_not_known_here_are_shown_without_their_content(tm
     assert run("stream", file, "provider_connection-one").returncode == 0
 
 
-def test_looking_changes_nothing(played: Path):
+def test_looking_changes_nothing(played: Path) -> None:
     before = played.read_bytes()
     played.chmod(0o444)
     try:
@@ -126,7 +128,7 @@ def test_looking_changes_nothing(played: Path):
     assert played.read_bytes() == before
 
 
-def test_follow_shows_what_another_process_appends(tmp_path: Path):
+def test_follow_shows_what_another_process_appends(tmp_path: Path) -> None:
     file = tmp_path / "events.db"
     assert run("demo", "--plain", "--db", file).returncode == 0
     with start("log", file, "--follow", "--after", "11", "--json") as following:
@@ -140,14 +142,14 @@ def test_follow_shows_what_another_process_appends(tmp_path: Path):
     assert (following.returncode, out, err.strip()) == (130, "", "")
 
 
-def test_follow_ends_at_the_limit(played: Path):
+def test_follow_ends_at_the_limit(played: Path) -> None:
     shown = run("log", played, "--follow", "--limit", "3")
     assert (shown.returncode, len(shown.stdout.splitlines())) == (0, 3)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes are closed by signal on POSIX only")
 @pytest.mark.parametrize("options", [(), ("--json",), ("--follow",)])
-def test_a_reader_that_goes_away_is_no_error(played: Path, options: tuple[str, ...]):
+def test_a_reader_that_goes_away_is_no_error(played: Path, options: tuple[str, ...]) -> None:
     ours, its = os.pipe()
     os.close(ours)
     shown = subprocess.run(

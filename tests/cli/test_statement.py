@@ -58,7 +58,7 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "mine.ofx"
 
 
-def test_what_a_good_statement_says_is_read_exactly():
+def test_what_a_good_statement_says_is_read_exactly() -> None:
     (account,) = read_statement(STATEMENTS / "checking.ofx")
     assert (account.number, account.institution, account.currency) == ("1452687~7", "FAKE", "USD")
     assert account.balance == Decimal("100.99")
@@ -69,14 +69,14 @@ def test_what_a_good_statement_says_is_read_exactly():
     assert last.description == "RETURNED CHECK FEE, CHECK # 319"
 
 
-def test_the_bookings_of_an_investment_account_are_read():
+def test_the_bookings_of_an_investment_account_are_read() -> None:
     (account,) = read_statement(STATEMENTS / "fidelity-savings.ofx")
     assert (account.institution, account.currency) == ("fidelity.com", "USD")
     assert sum(each.amount for each in account.transactions) == Decimal("-1778.3952")
 
 
 @pytest.mark.parametrize(("name", "count"), list(zip(GOOD, (3, 4, 2, 1), strict=True)))
-def test_a_good_statement_is_attempted_read_and_succeeds(name: str, count: int):
+def test_a_good_statement_is_attempted_read_and_succeeds(name: str, count: int) -> None:
     first, *middle, last = imported(STATEMENTS / f"{name}.ofx")
     assert isinstance(first, FileImportAttempted)
     assert isinstance(last, FileImportSucceeded)
@@ -89,7 +89,7 @@ def test_a_good_statement_is_attempted_read_and_succeeds(name: str, count: int):
     assert about == {(USER, "first_bank", f"{name}.ofx", "ofx")}
 
 
-def test_a_broken_statement_ends_in_one_failure_that_does_not_quote_it():
+def test_a_broken_statement_ends_in_one_failure_that_does_not_quote_it() -> None:
     assert reason(STATEMENTS / "decimal_error.ofx") == "malformed_file"
     with pytest.raises(UnreadableStatement) as caught:
         read_statement(STATEMENTS / "decimal_error.ofx")
@@ -97,12 +97,12 @@ def test_a_broken_statement_ends_in_one_failure_that_does_not_quote_it():
     assert caught.value.__suppress_context__
 
 
-def test_an_offset_is_taken_into_account(file: Path):
+def test_an_offset_is_taken_into_account(file: Path) -> None:
     file.write_bytes(SMALL)
     assert read_statement(file)[0].transactions[0].posted_at.hour == 10
 
 
-def test_text_beyond_ascii_is_read(file: Path):
+def test_text_beyond_ascii_is_read(file: Path) -> None:
     body = SMALL[SMALL.index(b"<OFX>") :].replace(b"Bakery", "Bäckerei €".encode())
     file.write_bytes(b'<?xml version="1.0" encoding="UTF-8"?>\n' + body)
     assert read_statement(file)[0].transactions[0].description == "Bäckerei €"
@@ -110,7 +110,7 @@ def test_text_beyond_ascii_is_read(file: Path):
     assert read_statement(file)[0].transactions[0].description == "Bäckerei €"
 
 
-def test_a_long_statement_says_how_far_it_is_ten_times(file: Path):
+def test_a_long_statement_says_how_far_it_is_ten_times(file: Path) -> None:
     one = SMALL[SMALL.index(b"<STMTTRN>") : SMALL.index(b"</BANKTRANLIST>")]
     file.write_bytes(SMALL.replace(one, one * 137))
     _, *progress, last = imported(file)
@@ -146,12 +146,14 @@ def test_a_long_statement_says_how_far_it_is_ten_times(file: Path):
         (SMALL.replace(b"<STMTTRN>", b"<STMTTRN>" * 1000), "malformed_file"),
     ],
 )
-def test_what_is_no_statement_is_refused_with_a_stable_reason(file: Path, content: bytes, why: str):
+def test_what_is_no_statement_is_refused_with_a_stable_reason(
+    file: Path, content: bytes, why: str
+) -> None:
     file.write_bytes(content)
     assert reason(file) == why
 
 
-def test_entities_are_not_expanded(file: Path):
+def test_entities_are_not_expanded(file: Path) -> None:
     entities = [b'<!ENTITY a0 "lol">'] + [
         b'<!ENTITY a%d "%s">' % (n, b"&a%d;" % (n - 1) * 10) for n in range(1, 10)
     ]
@@ -164,16 +166,16 @@ def test_entities_are_not_expanded(file: Path):
 
 
 @pytest.mark.parametrize("name", ["missing.ofx", "", "nul\0byte.ofx"])
-def test_a_file_that_cannot_be_opened_is_a_failure_too(tmp_path: Path, name: str):
+def test_a_file_that_cannot_be_opened_is_a_failure_too(tmp_path: Path, name: str) -> None:
     assert reason(tmp_path / name) == "unreadable_file"
 
 
-def test_the_format_is_the_one_of_the_name(tmp_path: Path):
+def test_the_format_is_the_one_of_the_name(tmp_path: Path) -> None:
     formats = {name: imported(tmp_path / name)[0].file_format for name in ("a.QFX", "a.csv", "a")}
     assert formats == {"a.QFX": "qfx", "a.csv": "csv", "a": "ofx"}
 
 
-def test_a_refusal_pickles():
+def test_a_refusal_pickles() -> None:
     assert pickle.loads(pickle.dumps(UnreadableStatement("empty_file"))).reason == "empty_file"
 
 
@@ -192,7 +194,7 @@ def mutated(draw: st.DrawFn) -> bytes:
 
 @settings(max_examples=300, deadline=None)
 @given(content=mutated() | st.binary(max_size=300))
-def test_no_file_makes_an_import_raise_or_end_twice(scratch: Path, content: bytes):
+def test_no_file_makes_an_import_raise_or_end_twice(scratch: Path, content: bytes) -> None:
     scratch.write_bytes(content)
     first, *middle, last = imported(scratch)
     assert isinstance(first, FileImportAttempted)

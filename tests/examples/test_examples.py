@@ -30,12 +30,12 @@ def examples(repository: Path) -> Path:
     return repository / "examples"
 
 
-def test_every_example_is_tested_here(examples: Path):
+def test_every_example_is_tested_here(examples: Path) -> None:
     names = {path.stem for path in examples.glob("*.py")}
     assert names == {"custom_events", "import_statement", "quickstart"}
 
 
-def test_the_quickstart_stores_tells_and_rebuilds(examples: Path):
+def test_the_quickstart_stores_tells_and_rebuilds(examples: Path) -> None:
     printed = run(examples / "quickstart.py").splitlines()
     assert printed[0] == "refused: Cannot record a sync, must be ACTIVE"
     assert [line.partition("(")[0] for line in printed[1:3]] == [
@@ -49,12 +49,12 @@ def test_the_quickstart_stores_tells_and_rebuilds(examples: Path):
     ]
 
 
-def test_nobody_hears_in_the_quickstart_before_the_event_is_stored(examples: Path):
+def test_nobody_hears_in_the_quickstart_before_the_event_is_stored(examples: Path) -> None:
     printed = run(examples / "quickstart.py")
     assert printed.index("stored: 2") < printed.index("heard:")
 
 
-def test_custom_events_live_beside_the_catalogue(examples: Path):
+def test_custom_events_live_beside_the_catalogue(examples: Path) -> None:
     printed = run(examples / "custom_events.py").splitlines()
     assert printed[:3] == [
         "known: 82 events, 2 of them our own",
@@ -66,13 +66,13 @@ def test_custom_events_live_beside_the_catalogue(examples: Path):
     assert printed[5:] == ["heard: closed by_owner, asked for by app"]
 
 
-def test_a_personal_field_of_ones_own_event_is_masked(examples: Path):
+def test_a_personal_field_of_ones_own_event_is_masked(examples: Path) -> None:
     printed = run(examples / "custom_events.py")
     assert "owner_name='***'" in printed
     assert "Lovelace" not in printed
 
 
-def test_a_good_and_a_broken_statement_are_shown_live(examples: Path):
+def test_a_good_and_a_broken_statement_are_shown_live(examples: Path) -> None:
     printed = run(examples / "import_statement.py")
     shown = [line.removeprefix("event: ") for line in printed.splitlines() if "event: " in line]
     assert shown == [
@@ -84,7 +84,7 @@ def test_a_good_and_a_broken_statement_are_shown_live(examples: Path):
     assert "$12.50" not in printed
 
 
-def test_a_statement_of_ones_own_is_imported(examples: Path, repository: Path):
+def test_a_statement_of_ones_own_is_imported(examples: Path, repository: Path) -> None:
     statement = repository / "dashtam_events" / "cli" / "statements" / "suncorp.ofx"
     printed = run(examples / "import_statement.py", str(statement))
     assert "imported: account 123456789, -16.85 AUD" in printed
