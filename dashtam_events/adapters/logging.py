@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Protocol
 
-import attrs
-
 from dashtam_events.adapters._names import snake_name
 from dashtam_events.bus.protocol import EventContext
 from dashtam_events.declaration import LogLevel
@@ -24,9 +22,8 @@ __all__ = ["KeyValueFormatter", "LoggingEventHandler", "StructuredLogger"]
 _LEVELS: Mapping[LogLevel, int] = {level: getattr(logging, level.name) for level in LogLevel}
 _TRACED = ("correlation_id", "causation_id", "trace_id", "span_id")
 # What log records of any supported Python carry, and what structlog's processors write.
-_TAKEN = frozenset(vars(logging.makeLogRecord({}))) | frozenset(
-    "asctime message taskName event exception level logger stack timestamp".split()
-)
+_RECORD = frozenset((*vars(logging.makeLogRecord({})), "asctime", "message", "taskName"))
+_TAKEN = _RECORD | frozenset("event exception level logger stack timestamp".split())
 _OWN = frozenset((*_TRACED, "event_type", "position", "stream", "version"))
 _SAFE = re.compile(r"[\w.:/+@%*-]+", re.ASCII)
 
@@ -102,7 +99,7 @@ class KeyValueFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # as the base class has it
         """The line with its fields; a traceback follows below."""
-        extra = {key: value for key, value in vars(record).items() if key not in _TAKEN}
+        extra = {key: value for key, value in vars(record).items() if key not in _RECORD}
         pairs = (f"{key}={_word(value)}" for key, value in extra.items())
         return " ".join((super().formatMessage(record), *pairs))
 
@@ -122,10 +119,8 @@ def _plain(value: Any) -> Any:
         return value
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, tuple | list | frozenset):
+    if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
-    if attrs.has(type(value)):
-        return _plain(redact(value))
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 

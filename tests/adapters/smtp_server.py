@@ -109,5 +109,5 @@ async def serving(
 
 def sender_to(mailbox: Mailbox, **options: Any) -> SMTPEmailSender:
     """A sender to a server without encryption, unless the options say otherwise."""
-    options = {"encryption": "none", "timeout": 5.0} | options
-    return SMTPEmailSender("localhost", mailbox.port, **options)
+    given: dict[str, Any] = {"encryption": "none", "timeout": 5.0}
+    return SMTPEmailSender("localhost", mailbox.port, **given | options)

@@ -89,7 +89,7 @@ def emailer(sender: Any, **options: Any) -> EmailEventHandler:
     async def recipient_of(_subject: Any) -> str:
         return ADDRESS
 
-    given = {
+    given: dict[str, Any] = {
         "templates": EmailTemplates(base_url="https://app.example.com", service_name="Dashtam"),
         "from_address": "no-reply@example.com",
         "recipient_of": recipient_of,

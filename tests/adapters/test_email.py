@@ -47,8 +47,12 @@ class Outbox:
 
 
 def handler(sender: Any, **options: Any) -> EmailEventHandler:
-    given = {"templates": TEMPLATES, "from_address": "Dashtam <no-reply@example.com>"}
-    return EmailEventHandler(sender, **given | {"delay": 0.001} | options)
+    given: dict[str, Any] = {
+        "templates": TEMPLATES,
+        "from_address": "Dashtam <no-reply@example.com>",
+        "delay": 0.001,
+    }
+    return EmailEventHandler(sender, **given | options)
 
 
 @pytest.fixture
@@ -118,6 +122,7 @@ UNUSABLE = [
     "undisclosed-recipients:;",
     "a@example.com\0",
     "a@example.com\u2028x",
+    "a\u202emoc.elpmaxe@b",
     "nobody",
     "a@",
     "",

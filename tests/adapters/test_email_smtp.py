@@ -124,6 +124,28 @@ async def test_a_server_that_hangs_is_left_after_the_timeout() -> None:
     assert time.monotonic() - began < 2
 
 
+async def test_a_server_that_is_slow_at_every_step_is_left_after_the_timeout() -> None:
+    left = asyncio.Event()
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reply = b"220 localhost\r\n"
+        while reply:
+            await asyncio.sleep(0.2)
+            writer.write(reply)
+            reply = b"250 OK\r\n" if await reader.readline() else b""
+        writer.close()
+        left.set()
+
+    async with await asyncio.start_server(slow, "localhost", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        sender = SMTPEmailSender("localhost", port, encryption="none", timeout=0.5)
+        began = time.monotonic()
+        failure = await refused(sender)
+        assert 0.4 < time.monotonic() - began < 0.9
+        await left.wait()
+    assert type(failure) is EmailDeferred
+
+
 @pytest.fixture
 def closed_port() -> Iterator[int]:
     with socket.socket() as probe:

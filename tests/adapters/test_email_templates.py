@@ -2,6 +2,7 @@
 
 import html
 import re
+from collections.abc import Mapping
 from email.message import EmailMessage
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -25,7 +26,7 @@ from tests.adapters.marked import marked
 
 BASE = "https://app.example.com/money"
 TEMPLATES = EmailTemplates(base_url=f"{BASE}/", service_name="Tom & <Jerry>")
-WITH_TOKEN = {
+WITH_TOKEN: Mapping[type[DomainEvent], str] = {
     UserRegistrationSucceeded: "verification_token",
     PasswordResetRequestSucceeded: "reset_token",
 }
@@ -173,6 +174,14 @@ def test_a_missing_template_is_found_before_the_first_mail(tmp_path: Path) -> No
     assert own(tmp_path).missing([StatementReady]) == wanted
     with pytest.raises(EmailRenderingError, match="statement_ready: there is no such template"):
         written(StatementReady(member="x"))
+
+
+def test_a_value_that_is_none_is_never_printed(tmp_path: Path) -> None:
+    (tmp_path / "statement_ready.txt.jinja").write_text("{% set subject = 'x' %}{{ event.ticket }}")
+    (tmp_path / "statement_ready.html.jinja").write_text("x")
+    assert part(written(StatementReady(member="m", ticket="t"), own(tmp_path)), "plain") == "t\n"
+    with pytest.raises(EmailRenderingError, match="is None"):
+        written(StatementReady(member="m"), own(tmp_path))
 
 
 @given(segment=st.text(min_size=1), query=st.text())

@@ -318,9 +318,9 @@ def formatted(**extra: Any) -> str:
 
 
 def test_a_line_for_people_ends_with_its_fields() -> None:
-    line = formatted(user_id="7f-1", count=3, file="my file", ok=True, none=None, many=[1, "a"])
+    line = formatted(user_id="7f-1", level=3, file="my file", ok=True, none=None, many=[1, "a"])
     assert line == (
-        'INFO session_created user_id=7f-1 count=3 file="my file" ok=true none=null many=[1, "a"]'
+        'INFO session_created user_id=7f-1 level=3 file="my file" ok=true none=null many=[1, "a"]'
     )
 
 
