@@ -93,7 +93,8 @@ class SSE:
 
     def __init__(self, event_type: str, /, *fields: str, **renamed: str) -> None:
         payload = FrozenDict({name: name for name in fields} | renamed)
-        self.__attrs_init__(event_type, payload)
+        # attrs writes this method where a class has an __init__ of its own.
+        self.__attrs_init__(event_type, payload)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @attrs.frozen(kw_only=True)
