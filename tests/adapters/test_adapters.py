@@ -20,9 +20,9 @@ MODULES = sorted((PACKAGE / "adapters").rglob("*.py"))
 
 def probe(repository: Path, statement: str, *absent: str) -> dict[str, list[str]]:
     """Run a statement in a process of its own; say what it loaded and raised."""
+    script = str(repository / "tests" / "import_probe.py")
     outcome = subprocess.run(
-        [sys.executable, "-W", "error", str(repository / "tests/import_probe.py"), statement]
-        + list(absent),
+        [sys.executable, "-W", "error", script, statement, *absent],
         env=os.environ | {"PYTHONPATH": str(PACKAGE.parent)},
         capture_output=True,
         text=True,
