@@ -1,16 +1,19 @@
 """Who hears of the demo's events on the bus: a log with redaction, and a browser's event stream."""
 
 import logging
-from datetime import datetime
-from uuid import UUID
+import re
 
+from dashtam_events.adapters.logging import KeyValueFormatter, LoggingEventHandler
 from dashtam_events.bus import EventBus
 from dashtam_events.catalogue import CATALOGUE
 from dashtam_events.catalogue.live import SSEEvent
-from dashtam_events.cli.render import fields_of, name_of
-from dashtam_events.event import DomainEvent, spec_of
+from dashtam_events.event import DomainEvent
 
 __all__ = ["Audience", "short"]
+
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_SEEN = ("event_type", "event_id", "occurred_at", "position", "stream", "version")
+"""Fields of a log line that the demo shows beside it anyway."""
 
 
 class Audience:
@@ -26,15 +29,8 @@ class Audience:
 
     def listen(self, bus: EventBus) -> None:
         """Subscribe to all the events that there are."""
-        bus.subscribe(CATALOGUE, self.log)
+        bus.subscribe(CATALOGUE, LoggingEventHandler(self._logger))
         bus.subscribe(CATALOGUE.streamed(), self.stream)
-
-    async def log(self, event: DomainEvent) -> None:
-        """Write an event to the log: at the level it declares, with personal fields masked."""
-        fields = {name: short(value) for name, value in fields_of(event).items()}
-        facts = " ".join(f"{name}={value}" for name, value in fields.items() if value != "None")
-        level = logging.getLevelNamesMapping()[spec_of(type(event)).log_level.upper()]
-        self._logger.log(level, "%s %s", name_of(event), facts)
 
     async def stream(self, event: DomainEvent) -> None:
         """Write an event as its subject's browser receives it."""
@@ -51,19 +47,19 @@ class Audience:
 
 
 class _Lines(logging.Handler):
-    """Keeps formatted lines in a list."""
+    """Keeps formatted lines in a list, less what is shown beside them."""
 
     def __init__(self, lines: list[str]) -> None:
         super().__init__()
-        self.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+        self.setFormatter(KeyValueFormatter("%(levelname)s %(message)s"))
         self._lines = lines
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._lines.append(self.format(record))
+        for name in _SEEN:
+            vars(record).pop(name, None)
+        self._lines.append(short(self.format(record)))
 
 
-def short(value: object) -> str:
-    """A value as the demo shows it: of a UUID, the end that tells it from others."""
-    if isinstance(value, datetime):
-        return f"{value:%Y-%m-%dT%H:%MZ}"
-    return f"..{str(value)[-8:]}" if isinstance(value, UUID) else str(value)
+def short(text: object) -> str:
+    """A text in which only the end of each UUID is left, which tells it from others."""
+    return _UUID.sub(lambda found: f"..{found[0][-8:]}", str(text))

@@ -136,11 +136,10 @@ async def look_back(
 
 
 def _headline(recorded: RecordedEvent) -> Text:
-    stream = f"{recorded.stream.category}-{short(UUID(recorded.stream.id))}"
     return Text.assemble(
         (f"#{recorded.position} ", "dim"),
         named(recorded.event),
-        (f"  {stream} version {recorded.version}", "dim"),
+        (f"  {short(recorded.stream)} version {recorded.version}", "dim"),
     )
 
 

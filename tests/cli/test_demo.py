@@ -78,7 +78,7 @@ def test_each_event_is_heard_of_after_it_is_appended() -> None:
 def test_log_lines_mask_what_is_personal() -> None:
     shown = call("demo", "--plain").stdout
     logged = [line for line in shown.splitlines() if line.startswith("  log ")]
-    assert any("alias=***" in line for line in logged)
+    assert any("provider_connection_attempted" in line and "alias=***" in line for line in logged)
     assert not any("My IRA" in line or "checking.ofx" in line for line in logged)
 
 
