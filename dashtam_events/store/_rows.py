@@ -15,6 +15,7 @@ from dashtam_events.registry import EventRegistry
 from dashtam_events.store.protocol import ANY, EXISTS, NO_STREAM, Append, AppendResult
 
 __all__ = [
+    "NO_METADATA",
     "Draft",
     "LogQuery",
     "Row",
@@ -36,7 +37,7 @@ they are made and read by the thousand.
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_NO_METADATA = EventMetadata()
+NO_METADATA = EventMetadata()
 _parse_stream = lru_cache(maxsize=4096)(StreamId.parse)
 
 
@@ -106,15 +107,14 @@ class Scribe:
         return drafts
 
     def _draft(self, append: Append) -> Draft:
-        for name, data in append.attachments.items():
-            check_attachment_name(name)
-            if not (data is None or isinstance(data, bytes)):
-                raise TypeError(f"the attachment {name!r} must be bytes, or None to remove it")
+        if append.attachments:
+            _check_attachments(append.attachments)
+        metadata = append.metadata
         return Draft(
             append=append,
             stream=str(append.stream),
             cells=tuple([self._cell(event) for event in append.events]),
-            metadata=self._codec.encode_metadata(append.metadata),
+            metadata=None if metadata is NO_METADATA else self._codec.encode_metadata(metadata),
         )
 
     def _cell(self, event: DomainEvent) -> tuple[bytes, str, int, str | None, bytes]:
@@ -145,7 +145,7 @@ class Scribe:
         try:
             encoded = EncodedEvent(name=name, version=schema, data=data, subject=subject)
             event = self._codec.decode(encoded)
-            around = _NO_METADATA if metadata is None else self._metadata_of(metadata)
+            around = NO_METADATA if metadata is None else self._metadata_of(metadata)
         except CodecError as error:
             error.add_note(f"at position {position} of the log: {stream}, version {version}")
             raise
@@ -235,6 +235,13 @@ def _result(append: Append, rows: list[Row]) -> AppendResult:
         for row, event in zip(rows, append.events)  # noqa: B905  # one row was made of each event
     ]
     return AppendResult(recorded=tuple(recorded))
+
+
+def _check_attachments(attachments: Mapping[str, bytes | None]) -> None:
+    for name, data in attachments.items():
+        check_attachment_name(name)
+        if not (data is None or isinstance(data, bytes)):
+            raise TypeError(f"the attachment {name!r} must be bytes, or None to remove it")
 
 
 def check_attachment_name(name: str) -> None:

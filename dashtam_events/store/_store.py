@@ -8,7 +8,7 @@ from uuid import UUID
 from dashtam_events._frozen import EMPTY
 from dashtam_events.event import DomainEvent
 from dashtam_events.recorded import Position, RecordedEvent, StreamId
-from dashtam_events.store._rows import Draft, LogQuery, Scribe, Stored, StreamQuery
+from dashtam_events.store._rows import NO_METADATA, Draft, LogQuery, Scribe, Stored, StreamQuery
 from dashtam_events.store.protocol import ANY, Append, AppendResult, Expected, MetadataLike
 
 __all__ = ["RowStore"]
@@ -41,7 +41,7 @@ class RowStore(ABC):
             stream=stream,
             events=events,
             expected=expected,
-            metadata=metadata,
+            metadata=NO_METADATA if metadata is None else metadata,
             attachments=attachments,
         )
         (result,) = await self.append_many((append,))
