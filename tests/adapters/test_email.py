@@ -160,6 +160,26 @@ def test_the_senders_address_is_checked_when_the_handler_is_made() -> None:
         handler(Outbox(), from_address="a@example.com\nBcc: b@example.com")
 
 
+def test_at_least_one_attempt_is_made() -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        handler(Outbox(), attempts=0)
+
+
+async def test_a_lookup_that_fails_is_not_hidden_and_can_be_tried_again() -> None:
+    async def recipient_of(_subject: UUID) -> str:
+        if not failures:
+            return ADDRESS
+        raise failures.pop()
+
+    failures: list[Exception] = [ConnectionError("database away")]
+    outbox = Outbox()
+    mailing, fact = handler(outbox, recipient_of=recipient_of), marked(ProviderConnectionSucceeded)
+    with pytest.raises(ConnectionError):
+        await mailing(fact, CONTEXT)
+    await mailing(fact, CONTEXT)
+    assert len(outbox.sent) == 1
+
+
 async def test_a_server_that_fails_twice_gets_the_mail_the_third_time(
     mailbox: Mailbox, caplog: pytest.LogCaptureFixture
 ) -> None:

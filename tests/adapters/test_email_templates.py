@@ -1,6 +1,7 @@
 """What the mails say, and what they refuse to say."""
 
 import html
+import pickle
 import re
 from collections.abc import Mapping
 from email.message import EmailMessage
@@ -182,6 +183,11 @@ def test_a_value_that_is_none_is_never_printed(tmp_path: Path) -> None:
     assert part(written(StatementReady(member="m", ticket="t"), own(tmp_path)), "plain") == "t\n"
     with pytest.raises(EmailRenderingError, match="is None"):
         written(StatementReady(member="m"), own(tmp_path))
+
+
+def test_its_error_pickles() -> None:
+    error = pickle.loads(pickle.dumps(EmailRenderingError("x.txt.jinja:3", "UndefinedError")))
+    assert (type(error), str(error)) == (EmailRenderingError, "x.txt.jinja:3: UndefinedError")
 
 
 @given(segment=st.text(min_size=1), query=st.text())

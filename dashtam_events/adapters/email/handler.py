@@ -45,13 +45,13 @@ class EmailEventHandler:
         sender: what hands mail over.
         templates: what the mails say.
         from_address: the sender as people see it: `Dashtam <no-reply@example.com>`.
-        recipient_of: the service's lookup, called with the value of the event's subject field.
+        recipient_of: the lookup, given the event's subject; what it raises passes through.
         attempts: how often one mail is tried.
         delay: seconds before the second try, at the most.
         remember: how many of the last events are known as sent.
 
     Raises:
-        ValueError: `from_address` is not one address.
+        ValueError: `from_address` is not one address, or `attempts` is less than one.
     """
 
     def __init__(
@@ -68,6 +68,8 @@ class EmailEventHandler:
     ) -> None:
         if (address := one_address(from_address)) is None:
             raise ValueError("from_address must be one address: Dashtam <no-reply@example.com>")
+        if attempts < 1:
+            raise ValueError("attempts must be at least 1, or no mail would go out")
         self._sender, self._templates, self._from = sender, templates, address
         self._recipient_of = recipient_of
         self._attempts, self._delay, self._remember = attempts, delay, remember
