@@ -1,13 +1,17 @@
 """The demo: the whole way of a fact on a real file, and an exit code that can be believed."""
 
 import asyncio
+import json
 import os
 import pty
 import re
 import select
 import subprocess
 import time
+from collections import Counter
+from collections.abc import AsyncGenerator
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -15,6 +19,7 @@ import pytest
 from dashtam_events.catalogue import CATALOGUE
 from dashtam_events.cli import performance
 from dashtam_events.connection import ConnectionRepository, ConnectionStatus, ProviderConnection
+from dashtam_events.recorded import RecordedEvent
 from dashtam_events.store.sqlite import SQLiteEventStore
 from tests.cli.running import COMMAND, ENVIRONMENT, STATEMENTS, call, run
 
@@ -31,6 +36,13 @@ def stored(file: Path) -> list[str]:
             return [type(each.event).__name__ async for each in store.read_all()]
 
     return asyncio.run(read())
+
+
+def test_the_connection_and_the_import_have_a_stream_each(played: Path) -> None:
+    lines = call("log", played, "--json").stdout.splitlines()
+    counts = Counter(json.loads(line)["stream"].partition("-")[0] for line in lines)
+    assert len({json.loads(line)["stream"] for line in lines}) == 2
+    assert counts == {"provider_connection": 7, "file_import": 5}
 
 
 def test_the_file_holds_the_life_and_the_import(played: Path) -> None:
@@ -120,15 +132,30 @@ def test_what_it_says_to_try_next_works(line: int) -> None:
     assert "ProviderDisconnectionSucceeded" in tried.stdout
 
 
-@pytest.mark.parametrize("lie", ["same_state_as", "save"])
-def test_a_broken_promise_is_shown_and_fails(lie: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if lie == "same_state_as":
-        monkeypatch.setattr(ProviderConnection, lie, lambda *_: False)
-    else:
-        monkeypatch.setattr(performance, "is_successful", lambda _: True)
+class Forgetful(SQLiteEventStore):
+    """A store that leaves out the last event of its log."""
+
+    async def read_all(self, **wanted: Any) -> AsyncGenerator[RecordedEvent, None]:
+        events = [each async for each in super().read_all(**wanted)]
+        for each in events[:-1]:
+            yield each
+
+
+@pytest.mark.parametrize(
+    ("where", "what", "lie"),
+    [
+        (performance, "SQLiteEventStore", Forgetful),
+        (performance, "is_successful", lambda _: True),
+        (ProviderConnection, "same_state_as", lambda *_: False),
+    ],
+)
+def test_a_broken_promise_is_shown_and_fails(
+    where: object, what: str, lie: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(where, what, lie)
     shown = call("demo", "--plain")
     assert shown.exit_code == 1
-    assert "BROKEN" in shown.stdout
+    assert shown.stdout.count("\n  BROKEN ") == 1
 
 
 def test_in_a_pipe_it_is_plain_and_does_not_wait() -> None:
