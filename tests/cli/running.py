@@ -1,6 +1,8 @@
 """The command as a process of its own, and as a call."""
 
 import os
+import pty
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -53,3 +55,22 @@ def run_code(code: str) -> "subprocess.CompletedProcess[str]":
         env=ENVIRONMENT,
         timeout=60,
     )
+
+
+def on_a_terminal(*arguments: "str | Path") -> tuple[int, str]:
+    """Run the command on a terminal of its own; its exit code and all that it showed."""
+    mine, its = pty.openpty()
+    environment = ENVIRONMENT | {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40"}
+    with subprocess.Popen([*COMMAND, *arguments], stdout=its, stderr=its, env=environment) as ran:
+        os.close(its)
+        shown = b"".join(iter(lambda: _read(mine), b""))
+    os.close(mine)
+    return ran.returncode, shown.decode()
+
+
+def _read(terminal: int) -> bytes:
+    assert select.select([terminal], [], [], 60)[0], "the command hangs"
+    try:
+        return os.read(terminal, 65536)
+    except OSError:
+        return b""

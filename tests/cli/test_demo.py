@@ -2,11 +2,7 @@
 
 import asyncio
 import json
-import os
-import pty
 import re
-import select
-import subprocess
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator
@@ -21,7 +17,7 @@ from dashtam_events.cli import performance
 from dashtam_events.connection import ConnectionRepository, ConnectionStatus, ProviderConnection
 from dashtam_events.recorded import RecordedEvent
 from dashtam_events.store.sqlite import SQLiteEventStore
-from tests.cli.running import COMMAND, ENVIRONMENT, STATEMENTS, call, run
+from tests.cli.running import STATEMENTS, call, on_a_terminal, run
 
 LIFE = (
     *("ProviderConnectionAttempted", "ProviderConnectionSucceeded", "ProviderConnectionSynced"),
@@ -164,25 +160,6 @@ def test_in_a_pipe_it_is_plain_and_does_not_wait() -> None:
     assert (shown.returncode, shown.stderr) == (0, "")
     assert shown.stdout.isascii()
     assert time.monotonic() - began < 15
-
-
-def on_a_terminal(*arguments: str) -> tuple[int, str]:
-    """Run the command on a terminal of its own; its exit code and all that it showed."""
-    mine, its = pty.openpty()
-    environment = ENVIRONMENT | {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40"}
-    with subprocess.Popen([*COMMAND, *arguments], stdout=its, stderr=its, env=environment) as ran:
-        os.close(its)
-        shown = b"".join(iter(lambda: _read(mine), b""))
-    os.close(mine)
-    return ran.returncode, shown.decode()
-
-
-def _read(terminal: int) -> bytes:
-    assert select.select([terminal], [], [], 60)[0], "the command hangs"
-    try:
-        return os.read(terminal, 65536)
-    except OSError:
-        return b""
 
 
 def test_on_a_terminal_it_draws_panels_in_colour() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -14,7 +15,7 @@ from dashtam_events.event import DomainEvent, event
 from dashtam_events.recorded import StreamId
 from dashtam_events.registry import EventRegistry
 from dashtam_events.store.sqlite import SQLiteEventStore
-from tests.cli.running import COMMAND, ENVIRONMENT, call, run, start
+from tests.cli.running import COMMAND, ENVIRONMENT, call, on_a_terminal, run, start
 
 
 def told(*arguments: "str | Path") -> list[dict[str, Any]]:
@@ -96,6 +97,19 @@ def test_a_stream_of_something_else_has_no_state(played: Path) -> None:
     assert len(shown.stdout.splitlines()) == 5
     assert "->" not in shown.stdout
     assert "state" not in json.loads(call("stream", played, name, "--json").stdout.splitlines()[0])
+
+
+def test_on_a_terminal_the_details_stand_below_what_happened(played: Path) -> None:
+    name = told(played)[0]["stream"]
+    code, shown = on_a_terminal("log", played, "--limit", "1")
+    above, below, *_ = re.sub(r"\x1b\[[\d;]*m", "", shown).splitlines()
+    assert code == 0
+    assert above.split()[-1] == "ProviderConnectionAttempted"
+    assert below.startswith(f"        {name} ")
+    code, shown = on_a_terminal("stream", played, name)
+    assert code == 0
+    assert name not in shown
+    assert "DISCONNECTED" in shown
 
 
 @event
