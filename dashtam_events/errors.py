@@ -19,7 +19,16 @@
     │   ├── InvalidHistory         a stream whose events cannot have happened in that order
     │   └── UnappliedEvent         an event that the aggregate has no method for
     ├── BusClosed                  a bus was published to after it was closed (also a RuntimeError)
+    ├── SessionRequired            a handler needs the publisher's session (also a RuntimeError)
+    ├── TransactionContractViolation  a handler ended a transaction that is not its own
+    ├── SavepointsNotReal          an engine whose savepoints survive a rollback
+    ├── AuditError                 the audit trail could not be written or read
+    │   ├── AuditNotRecorded
+    │   ├── AuditUnreadable
+    │   └── InvalidCursor          a page was asked for with a cursor that is none
     ├── SSEEncodingError           a value that the wire of server-sent events cannot carry
+    ├── SlowSubscriber             a listener for server-sent events fell too far behind
+    ├── SubscriptionEnded          a source of server-sent events has gone
     └── EmailError                 an e-mail that an event asks for did not go out
         ├── EmailRenderingError    a template is missing or broken, or a value that it needs is
         └── EmailDeliveryError     the mail was refused; sending it again would not help
@@ -31,6 +40,9 @@ The facts are attributes; no exception carries the value of a field; all of them
 __all__ = [
     "AggregateError",
     "AggregateNotFound",
+    "AuditError",
+    "AuditNotRecorded",
+    "AuditUnreadable",
     "BusClosed",
     "CodecError",
     "DashtamEventsError",
@@ -42,15 +54,18 @@ __all__ = [
     "EmailRenderingError",
     "EncodingError",
     "FutureSchemaVersion",
+    "InvalidCursor",
     "InvalidEventClass",
     "InvalidHistory",
     "LimitExceeded",
     "MissingExtra",
     "SSEEncodingError",
+    "SlowSubscriber",
     "StoreBusy",
     "StoreClosed",
     "StoreError",
     "StoreUnavailable",
+    "SubscriptionEnded",
     "UnappliedEvent",
     "VersionConflict",
 ]
@@ -249,6 +264,91 @@ class BusClosed(DashtamEventsError, RuntimeError):
         return f"{self.bus}: closed; publish before aclose()"
 
 
+class SessionRequired(DashtamEventsError, RuntimeError):
+    """A handler works in the publisher's transaction, and the publisher named no session.
+
+    Nobody heard of the event. `handler` is who needs the session.
+    """
+
+    def __init__(self, event_type: str, handler: str) -> None:
+        super().__init__(event_type, handler)
+        self.event_type, self.handler = event_type, handler
+
+    def __str__(self) -> str:
+        return (
+            f"{self.event_type}: {self.handler} works in your transaction: "
+            "write `await bus.publish(event, session=session)`"
+        )
+
+
+class TransactionContractViolation(DashtamEventsError, RuntimeError):
+    """A handler that works in the publisher's transaction ended it, or its own savepoint.
+
+    `deed` says what it did. A commit of the session is prevented; after all else, roll back.
+    """
+
+    def __init__(self, handler: str, deed: str) -> None:
+        super().__init__(handler, deed)
+        self.handler, self.deed = handler, deed
+
+    def __str__(self) -> str:
+        return (
+            f"{self.handler}: {self.deed}; a transactional handler works in the publisher's "
+            "session and leaves its end to the publisher"
+        )
+
+
+class SavepointsNotReal(DashtamEventsError, RuntimeError):
+    """What was written inside a released savepoint survives a rollback on this engine."""
+
+    def __init__(self, engine: str) -> None:
+        super().__init__(engine)
+        self.engine = engine
+
+    def __str__(self) -> str:
+        return (
+            f"{self.engine}: what a savepoint wrote survives a rollback: "
+            "call real_savepoints(engine) when you make the engine"
+        )
+
+
+class AuditError(DashtamEventsError):
+    """The audit trail could not be written or read."""
+
+
+class AuditNotRecorded(AuditError):
+    """An event that asks for a record in the audit trail did not get one; `reason` says why."""
+
+    def __init__(self, event_type: str, event_id: UUID, reason: str) -> None:
+        super().__init__(event_type, event_id, reason)
+        self.event_type, self.event_id, self.reason = event_type, event_id, reason
+
+    def __str__(self) -> str:
+        return f"{self.event_type} {self.event_id}: not in the audit trail: {self.reason}"
+
+
+class AuditUnreadable(AuditError):
+    """The audit trail cannot be read; `database` never holds a password."""
+
+    def __init__(self, database: str, reason: str) -> None:
+        super().__init__(database, reason)
+        self.database, self.reason = database, reason
+
+    def __str__(self) -> str:
+        return f"{self.database}: {self.reason}"
+
+
+class InvalidCursor(AuditError, ValueError):
+    """A cursor did not come from a page of this order."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"a cursor is the `next` of a page in the same order: {self.reason}"
+
+
 class SSEEncodingError(DashtamEventsError, ValueError):
     """A value that the wire of server-sent events cannot carry; `path` names where it stands."""
 
@@ -258,6 +358,24 @@ class SSEEncodingError(DashtamEventsError, ValueError):
 
     def __str__(self) -> str:
         return f"{self.path}: expected {self.expected}"
+
+
+class SlowSubscriber(DashtamEventsError):
+    """A listener read too slowly: more than `events` or `bytes` waited, and it was cut off."""
+
+    def __init__(self, events: int, bytes: int) -> None:
+        super().__init__(events, bytes)
+        self.events, self.bytes = events, bytes
+
+    def __str__(self) -> str:
+        return f"more than {self.events:,} events or {self.bytes:,} bytes waited; subscribe again"
+
+
+class SubscriptionEnded(DashtamEventsError):
+    """The source of a subscription has gone; events may be missing from here on."""
+
+    def __str__(self) -> str:
+        return "the source of the events has gone; subscribe again"
 
 
 class EmailError(DashtamEventsError):

@@ -1,6 +1,13 @@
 """The event bus: who hears of an event, and how."""
 
 from dashtam_events.bus.memory import InMemoryEventBus
-from dashtam_events.bus.protocol import EventBus, EventContext, Handler
+from dashtam_events.bus.protocol import DatabaseSession, EventBus, EventContext, Handler, OnError
 
-__all__ = ["EventBus", "EventContext", "Handler", "InMemoryEventBus"]
+__all__ = [
+    "DatabaseSession",
+    "EventBus",
+    "EventContext",
+    "Handler",
+    "InMemoryEventBus",
+    "OnError",
+]

@@ -7,7 +7,7 @@ from dashtam_events.bus._subscription import Subscription
 from dashtam_events.errors import InvalidEventClass
 from dashtam_events.event import DomainEvent, spec_of
 
-__all__ = ["log_failure"]
+__all__ = ["log_failure", "log_undelivered", "name_of"]
 
 
 def log_failure(
@@ -21,7 +21,7 @@ def log_failure(
     logger.error(
         "event_handler_failed",
         extra={
-            "event_type": _name_of(event),
+            "event_type": name_of(event),
             "event_id": str(event.event_id),
             "handler_name": subscription.name,
             "error_type": type(error).__qualname__,
@@ -30,7 +30,14 @@ def log_failure(
     )
 
 
-def _name_of(event: DomainEvent) -> str:
+def log_undelivered(logger: logging.Logger, event: DomainEvent) -> None:
+    """Log `event_not_delivered`: it was committed after its bus had been closed."""
+    told = {"event_type": name_of(event), "event_id": str(event.event_id)}
+    logger.warning("event_not_delivered", extra=told)
+
+
+def name_of(event: DomainEvent) -> str:
+    """The stored name of an event, or that of its class where it has none."""
     try:
         return spec_of(type(event)).name
     except InvalidEventClass:

@@ -1,5 +1,6 @@
-"""One handler of one event class: how it is to be called, and whether it can give way."""
+"""The handlers of an event class: how each is to be called, and whether it can give way."""
 
+import asyncio
 import dis
 import inspect
 from collections.abc import Awaitable, Callable
@@ -9,7 +10,10 @@ from typing import Any
 
 import attrs
 
-__all__ = ["Subscription"]
+from dashtam_events.bus.protocol import EventContext, OnError
+from dashtam_events.event import DomainEvent
+
+__all__ = ["Audience", "Subscription"]
 
 _SUSPENDING = frozenset({"SEND", "YIELD_VALUE", "YIELD_FROM"})
 
@@ -19,27 +23,55 @@ class Subscription:
     """A handler with what was found out about it when it subscribed.
 
     `may_suspend` is False only where the handler surely runs to its end without giving way, so
-    that it needs no task of its own.
+    that it needs no task of its own. `on_error` matters to transactional handlers only.
     """
 
     handler: Callable[..., Awaitable[None]]
     timeout: float | None
     wants_context: bool
     may_suspend: bool
+    transactional: bool
+    on_error: OnError
 
     @classmethod
-    def of(cls, handler: Callable[..., Awaitable[None]], timeout: float | None) -> "Subscription":
-        """Look at a handler.
+    def of(
+        cls,
+        handler: Callable[..., Awaitable[None]],
+        *,
+        timeout: float | None,
+        transactional: bool | None,
+        on_error: OnError | None,
+    ) -> "Subscription":
+        """Look at a handler; what is None here, it may say itself.
 
         Raises:
             TypeError: it can be called neither with an event nor with an event and a context.
+            ValueError: `on_error` is neither of its two words.
         """
+        on_error = on_error or getattr(handler, "on_error", "abort")
+        if on_error not in ("abort", "isolate"):
+            raise ValueError("on_error is 'abort' or 'isolate'")
+        if transactional is None:
+            transactional = bool(getattr(handler, "transactional", False))
         return cls(
             handler=handler,
             timeout=timeout,
             wants_context=_wants_context(handler),
             may_suspend=_may_suspend(handler),
+            transactional=transactional,
+            on_error=on_error,
         )
+
+    def needs_session(self, event: DomainEvent) -> bool:
+        """True where a transactional handler works in the publisher's session for this event."""
+        asked: Callable[[DomainEvent], bool] | None = getattr(self.handler, "needs_session", None)
+        return asked is None or asked(event)
+
+    async def call(self, event: DomainEvent, context: EventContext) -> None:
+        """Run the handler in this task, for at most its timeout."""
+        arguments = (event, context) if self.wants_context else (event,)
+        async with asyncio.timeout(self.timeout):
+            await self.handler(*arguments)
 
     @property
     def name(self) -> str:
@@ -50,6 +82,33 @@ class Subscription:
         if not hasattr(named, "__qualname__"):
             named = type(named)
         return f"{named.__module__}.{named.__qualname__}"
+
+
+@attrs.frozen(kw_only=True)
+class Audience:
+    """The handlers of one event class, in the order of their subscription.
+
+    `transactional` come first. Of the others, `at_once` are those before the first that may
+    suspend; they need no task.
+    """
+
+    subscriptions: tuple[Subscription, ...]
+    transactional: tuple[Subscription, ...]
+    at_once: tuple[Subscription, ...]
+    rest: tuple[Subscription, ...]
+
+    @classmethod
+    def of(cls, subscriptions: tuple[Subscription, ...]) -> "Audience":
+        """Sort subscriptions into those three."""
+        others = tuple(each for each in subscriptions if not each.transactional)
+        suspending = (n for n, each in enumerate(others) if each.may_suspend)
+        split = next(suspending, len(others))
+        return cls(
+            subscriptions=subscriptions,
+            transactional=tuple(each for each in subscriptions if each.transactional),
+            at_once=others[:split],
+            rest=others[split:],
+        )
 
 
 def _wants_context(handler: Callable[..., Any]) -> bool:

@@ -3,44 +3,26 @@
 import asyncio
 import logging
 from collections.abc import Iterable
-from contextvars import copy_context
-from typing import Any, TypeVar, overload
+from contextvars import Context, copy_context
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-import attrs
-
-from dashtam_events.bus._failure import log_failure
-from dashtam_events.bus._subscription import Subscription
-from dashtam_events.bus.protocol import EventContext, Handler
+from dashtam_events.bus._failure import log_failure, log_undelivered
+from dashtam_events.bus._subscription import Audience, Subscription
+from dashtam_events.bus._transaction import run_transactional
+from dashtam_events.bus.protocol import DatabaseSession, EventContext, Handler, OnError
 from dashtam_events.errors import BusClosed
 from dashtam_events.event import DomainEvent, spec_of
 from dashtam_events.recorded import EventMetadata, RecordedEvent, UnknownEvent
 from dashtam_events.store.protocol import MetadataLike
 
+if TYPE_CHECKING:
+    from dashtam_events.bus.session import SessionScope
+
 __all__ = ["InMemoryEventBus"]
 
 _E = TypeVar("_E", bound=DomainEvent)
 _NO_CONTEXT = EventContext()
-
-
-@attrs.frozen
-class _Audience:
-    """The handlers of one event class, in the order of their subscription.
-
-    `at_once` are those before the first that may suspend; they need no task.
-    """
-
-    at_once: tuple[Subscription, ...]
-    rest: tuple[Subscription, ...]
-
-    @classmethod
-    def of(cls, subscriptions: tuple[Subscription, ...]) -> "_Audience":
-        suspending = (n for n, each in enumerate(subscriptions) if each.may_suspend)
-        split = next(suspending, len(subscriptions))
-        return cls(subscriptions[:split], subscriptions[split:])
-
-    @property
-    def subscriptions(self) -> tuple[Subscription, ...]:
-        return self.at_once + self.rest
 
 
 class InMemoryEventBus:
@@ -65,30 +47,53 @@ class InMemoryEventBus:
     ) -> None:
         self._timeout = timeout
         self._logger = logger or logging.getLogger("dashtam_events.bus")
-        self._audiences: dict[type[DomainEvent], _Audience] = {}
+        self._audiences: dict[type[DomainEvent], Audience] = {}
         self._under_way: set[asyncio.Future[None]] = set()
         self._closed = False
 
     @overload
     def subscribe(
-        self, events: type[_E], handler: Handler[_E], *, timeout: float | None = None
+        self,
+        events: type[_E],
+        handler: Handler[_E],
+        *,
+        timeout: float | None = None,
+        transactional: bool | None = None,
+        on_error: OnError | None = None,
     ) -> None: ...
     @overload
     def subscribe(
-        self, events: Iterable[type[_E]], handler: Handler[_E], *, timeout: float | None = None
+        self,
+        events: Iterable[type[_E]],
+        handler: Handler[_E],
+        *,
+        timeout: float | None = None,
+        transactional: bool | None = None,
+        on_error: OnError | None = None,
     ) -> None: ...
-    def subscribe(self, events: Any, handler: Any, *, timeout: float | None = None) -> None:
+    def subscribe(
+        self,
+        events: Any,
+        handler: Any,
+        *,
+        timeout: float | None = None,
+        transactional: bool | None = None,
+        on_error: OnError | None = None,
+    ) -> None:
         """Let a handler hear of an event class, or of each class of a selection.
 
         See `EventBus.subscribe`.
         """
-        wanted = Subscription.of(handler, self._timeout if timeout is None else timeout)
+        wanted = Subscription.of(
+            handler,
+            timeout=self._timeout if timeout is None else timeout,
+            transactional=transactional,
+            on_error=on_error,
+        )
         for cls in _classes(events):
             known = self._subscriptions_to(cls)
             replaced = tuple(wanted if each.handler == handler else each for each in known)
-            self._audiences[cls] = _Audience.of(
-                replaced if wanted in replaced else (*known, wanted)
-            )
+            self._audiences[cls] = Audience.of(replaced if wanted in replaced else (*known, wanted))
 
     @overload
     def unsubscribe(self, events: type[_E], handler: Handler[_E]) -> None: ...
@@ -99,18 +104,19 @@ class InMemoryEventBus:
         for cls in _classes(events):
             known = self._subscriptions_to(cls)
             left = tuple(each for each in known if each.handler != handler)
-            self._audiences[cls] = _Audience.of(left)
+            self._audiences[cls] = Audience.of(left)
 
     async def publish(
         self,
         event: DomainEvent,
         *,
+        session: DatabaseSession | None = None,
         metadata: MetadataLike = None,
         recorded: RecordedEvent | None = None,
     ) -> None:
         """Tell the handlers of an event; returns when each has finished, failed or timed out.
 
-        See `EventBus.publish`.
+        See `EventBus.publish`, also for all that it raises.
 
         Raises:
             BusClosed: the bus is closed.
@@ -123,9 +129,10 @@ class InMemoryEventBus:
         context = _NO_CONTEXT
         if metadata is not None or recorded is not None:
             context = _context(metadata, recorded)
-        self._run(audience.at_once, event, context)
-        if audience.rest:
-            await self._run_concurrently(audience.rest, event, context)
+        if session is not None or audience.transactional:
+            await self._publish_in(session, audience, event, context)
+        else:
+            await self._deliver(audience, event, context)
 
     async def aclose(self) -> None:
         """Wait for the publishes under way, then take no more; closing twice is fine.
@@ -139,6 +146,45 @@ class InMemoryEventBus:
     def _subscriptions_to(self, cls: type[DomainEvent]) -> tuple[Subscription, ...]:
         audience = self._audiences.get(cls)
         return () if audience is None else audience.subscriptions
+
+    async def _publish_in(
+        self,
+        session: DatabaseSession | None,
+        audience: Audience,
+        event: DomainEvent,
+        context: EventContext,
+    ) -> None:
+        """Run the transactional handlers now; the others now, or when the session commits."""
+        scope = _scope(session)
+        done = asyncio.get_running_loop().create_future()
+        self._under_way.add(done)
+        try:
+            await run_transactional(audience.transactional, event, context, scope, self._logger)
+            later = partial(self._start, audience, event, context, copy_context())
+            if scope is None or not scope.after_commit(later):
+                await self._deliver(audience, event, context)
+        finally:
+            self._under_way.discard(done)
+            done.set_result(None)
+
+    def _start(
+        self, audience: Audience, event: DomainEvent, context: EventContext, variables: Context
+    ) -> None:
+        """Tell the others of what is committed, in a task that `aclose` waits for."""
+        if not audience.at_once and not audience.rest:
+            return
+        if self._closed:
+            log_undelivered(self._logger, event)
+            return
+        delivery = self._deliver(audience, event, context)
+        task = asyncio.get_running_loop().create_task(delivery, context=variables)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def _deliver(self, audience: Audience, event: DomainEvent, context: EventContext) -> None:
+        self._run(audience.at_once, event, context)
+        if audience.rest:
+            await self._run_concurrently(audience.rest, event, context)
 
     def _run(
         self, subscriptions: tuple[Subscription, ...], event: DomainEvent, context: EventContext
@@ -175,10 +221,8 @@ class InMemoryEventBus:
         self, subscription: Subscription, event: DomainEvent, context: EventContext
     ) -> None:
         """Run one handler in a task of its own; only what is meant for the publisher escapes."""
-        arguments = (event, context) if subscription.wants_context else (event,)
         try:
-            async with asyncio.timeout(subscription.timeout):
-                await subscription.handler(*arguments)
+            await subscription.call(event, context)
         except asyncio.CancelledError as error:
             if _is_cancelled():
                 raise
@@ -198,6 +242,14 @@ def _classes(events: Any) -> tuple[type[DomainEvent], ...]:
         if cls is not UnknownEvent:
             spec_of(cls)
     return classes
+
+
+def _scope(session: DatabaseSession | None) -> "SessionScope | None":
+    if session is None:
+        return None
+    from dashtam_events.bus.session import SessionScope
+
+    return SessionScope.of(session)
 
 
 def _context(metadata: MetadataLike, recorded: RecordedEvent | None) -> EventContext:

@@ -6,6 +6,7 @@ from typing import TypeVar
 import attrs
 
 from dashtam_events.bus.memory import InMemoryEventBus
+from dashtam_events.bus.protocol import DatabaseSession
 from dashtam_events.event import DomainEvent
 from dashtam_events.recorded import EventMetadata, RecordedEvent
 from dashtam_events.store.protocol import MetadataLike
@@ -41,6 +42,7 @@ class RecordingEventBus(InMemoryEventBus):
         self,
         event: DomainEvent,
         *,
+        session: DatabaseSession | None = None,
         metadata: MetadataLike = None,
         recorded: RecordedEvent | None = None,
     ) -> None:
@@ -54,7 +56,7 @@ class RecordingEventBus(InMemoryEventBus):
             self._published.append(
                 PublishedEvent(event=event, metadata=EventMetadata.of(given), recorded=recorded)
             )
-        await super().publish(event, metadata=metadata, recorded=recorded)
+        await super().publish(event, session=session, metadata=metadata, recorded=recorded)
 
     @property
     def log(self) -> tuple[PublishedEvent, ...]:
