@@ -125,6 +125,7 @@ def test_wall_3_backends_may_not_import_each_other(house: Path, plant: Plant) ->
         ("door-ids", ["uuid_utils"]),
         ("door-cli", ["click", "ofxparse", "rich"]),
         ("door-adapters", ["aiosmtplib", "jinja2", "structlog"]),
+        ("door-sqlalchemy", ["aiosqlite", "alembic", "sqlalchemy"]),
         ("door-testing", ["hypothesis", "pytest", "pytest_asyncio"]),
     ],
 )
@@ -176,8 +177,17 @@ CORE = {
     *("typing_extensions", "uuid_utils"),
 }
 EXTRAS = (
-    *("aiosmtplib", "click", "hypothesis", "jinja2", "ofxparse", "pytest", "pytest_asyncio"),
-    *("rich", "structlog"),
+    *(
+        "aiosmtplib",
+        "aiosqlite",
+        "click",
+        "hypothesis",
+        "jinja2",
+        "ofxparse",
+        "pytest",
+        "pytest_asyncio",
+    ),
+    *("rich", "sqlalchemy", "structlog"),
 )
 
 
@@ -222,6 +232,8 @@ def test_wall_5_what_the_front_door_opens_is_seen(
     [
         ("from dashtam_events.cli import main; main()", "cli"),
         ("from dashtam_events.testing import events", "testing"),
+        ("import dashtam_events.bus.session", "sqlalchemy"),
+        ("import dashtam_events.adapters.audit", "audit"),
     ],
 )
 def test_wall_5_a_missing_extra_is_named_with_the_command_that_mends_it(

@@ -90,7 +90,7 @@ class SessionScope:
         self._watch = _Watch.over(self._sync)
 
     @classmethod
-    def of(cls, given: object) -> Self:
+    def of(cls, given: Any) -> Self:
         """The scope of what was passed to `publish`.
 
         Raises:

@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 
 import click
 
+from dashtam_events.cli.audit import audit
 from dashtam_events.cli.catalogue import catalogue
 from dashtam_events.cli.demo import demo
 from dashtam_events.cli.history import log, stream
@@ -70,5 +71,5 @@ def diagram() -> None:
     click.echo(mermaid(), nl=False)
 
 
-for _each in (demo, log, stream, catalogue, diagram):
+for _each in (demo, log, stream, audit, catalogue, diagram):
     command.add_command(_each)

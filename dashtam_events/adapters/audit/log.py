@@ -1,0 +1,263 @@
+"""Reading the audit trail: by whom, on what, which action and when; page by page, or as a file."""
+
+import csv
+import io
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import attrs
+from sqlalchemy import Select, delete, select
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
+
+from dashtam_events.adapters.audit.record import AuditRecord
+from dashtam_events.adapters.audit.schema import audit_log, audit_personal
+from dashtam_events.errors import AuditUnreadable, InvalidCursor
+
+__all__ = ["AuditLog", "AuditPage"]
+
+_COLUMNS = tuple(field.name for field in attrs.fields(AuditRecord))
+_CHUNK = 500
+# What makes a spreadsheet take a cell for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@attrs.frozen(kw_only=True)
+class AuditPage:
+    """Some records, and the cursor of those after them; None where there are no more."""
+
+    records: tuple[AuditRecord, ...]
+    next: str | None
+
+
+class AuditLog:
+    """The audit trail of a database.
+
+    On an engine each page is read in a transaction of its own; on a session or a connection in
+    the one that it has. Records come in the order in which they were written, or backwards.
+
+    The filters of all its methods must all hold: `user_id`, `resource_type`, `resource_id` and
+    `action` are equal to what is given, and it happened at or after `since` and before `until`
+    (aware datetimes).
+    """
+
+    def __init__(self, source: AsyncEngine | AsyncConnection | AsyncSession) -> None:
+        self._source = source
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, target: str | Path) -> "AsyncGenerator[AuditLog, None]":
+        """The trail in a SQLite file, or in the database of a URL, for reading only.
+
+        Raises:
+            AuditUnreadable: it is no such file or URL, or its driver is not installed.
+        """
+        engine = _engine(target)
+        try:
+            yield cls(engine)
+        finally:
+            await engine.dispose()
+
+    async def page(
+        self,
+        *,
+        limit: int = 50,
+        cursor: str | None = None,
+        newest_first: bool = True,
+        **filters: Any,
+    ) -> AuditPage:
+        """At most `limit` records, from the beginning or from a cursor on.
+
+        What is recorded while someone pages through the trail moves no page: with
+        `newest_first` it is not seen, without it comes at the end.
+
+        Raises:
+            InvalidCursor: the cursor is not that of a page in this order.
+            ValueError: `limit` is below 1, or a time has no zone.
+            TypeError: there is no such filter.
+            AuditUnreadable: the database cannot be read, or has no audit trail.
+        """
+        if limit < 1:
+            raise ValueError("a page has at least one record")
+        after = None if cursor is None else _after(cursor, newest_first=newest_first)
+        wanted = _filtered(newest_first=newest_first, after=after, **filters).limit(limit + 1)
+        found = [AuditRecord(**row) for row in await self._run(lambda on: _rows(on, wanted))]
+        records = tuple(found[:limit])
+        more = len(found) > limit
+        return AuditPage(
+            records=records,
+            next=_cursor(records[-1], newest_first=newest_first) if more else None,
+        )
+
+    async def records(
+        self, *, newest_first: bool = True, limit: int | None = None, **filters: Any
+    ) -> AsyncIterator[AuditRecord]:
+        """All records, or at most `limit`, in constant memory. Raises what `page` raises."""
+        left, cursor = limit, None
+        while left is None or left > 0:
+            size = _CHUNK if left is None else min(left, _CHUNK)
+            page = await self.page(limit=size, cursor=cursor, newest_first=newest_first, **filters)
+            for record in page.records:
+                yield record
+            left = None if left is None else left - len(page.records)
+            cursor = page.next
+            if cursor is None:
+                return
+
+    async def export_jsonl(self, **filters: Any) -> AsyncIterator[str]:
+        """The records as JSON Lines, exactly as they are stored; arguments as for `records`."""
+        async for record in self.records(**filters):
+            yield json.dumps(_told(record), ensure_ascii=False) + "\n"
+
+    async def export_csv(self, **filters: Any) -> AsyncIterator[str]:
+        """The records as lines of CSV (RFC 4180) under a header; arguments as for `records`.
+
+        A cell that a spreadsheet would take for a formula begins with an apostrophe.
+        """
+        yield _csv_line(_COLUMNS)
+        async for record in self.records(**filters):
+            yield _csv_line(tuple(_cell(value) for value in _told(record).values()))
+
+    async def erase(self, user_id: UUID | str) -> int:
+        """Erase the personal fields kept apart for a user; returns of how many records.
+
+        The records stay, and their hashes hold. On an engine it is committed; a session or a
+        connection is left to its caller to commit.
+
+        Raises:
+            AuditUnreadable: the database failed.
+        """
+        statement = delete(audit_personal).where(audit_personal.c.user_id == str(user_id))
+        if not isinstance(self._source, AsyncEngine):
+            return int(await self._run(lambda on: _count(on, statement)))
+        return int(await self._run(lambda on: _count(on, statement, commit=True)))
+
+    async def _run(self, work: Callable[[Any], Any]) -> Any:
+        """Do something on a connection; raises outside of what quotes the statement's values."""
+        try:
+            if not isinstance(self._source, AsyncEngine):
+                return await work(self._source)
+            async with self._source.connect() as connection:
+                return await work(connection)
+        except (SQLAlchemyError, OSError) as error:
+            reason = _reason(error)
+        raise AuditUnreadable(_shown(self._source), reason)
+
+
+async def _rows(on: AsyncConnection | AsyncSession, wanted: Select[Any]) -> list[dict[str, Any]]:
+    return [dict(row) for row in (await on.execute(wanted)).mappings()]
+
+
+async def _count(on: Any, statement: Any, *, commit: bool = False) -> int:
+    count: int = (await on.execute(statement)).rowcount
+    if commit:
+        await on.commit()
+    return count
+
+
+def _filtered(
+    *,
+    newest_first: bool,
+    after: int | None,
+    user_id: UUID | str | None = None,
+    resource_type: str | None = None,
+    resource_id: UUID | str | None = None,
+    action: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Select[Any]:
+    log = audit_log.c
+    wanted = select(audit_log, audit_personal.c.personal).outerjoin(audit_personal)
+    wanted = wanted.order_by(log.id.desc() if newest_first else log.id)
+    equal = {"user_id": user_id, "resource_id": resource_id}
+    equal |= {"resource_type": resource_type, "action": action}
+    for name, value in equal.items():
+        if value is not None:
+            wanted = wanted.where(log[name] == str(value))
+    if since is not None:
+        wanted = wanted.where(log.occurred_at >= _aware(since))
+    if until is not None:
+        wanted = wanted.where(log.occurred_at < _aware(until))
+    if after is not None:
+        wanted = wanted.where(log.id < after if newest_first else log.id > after)
+    return wanted
+
+
+def _aware(time: datetime) -> datetime:
+    if time.utcoffset() is None:
+        raise ValueError("since and until are aware datetimes: give them a timezone")
+    return time
+
+
+def _cursor(record: AuditRecord, *, newest_first: bool) -> str:
+    return f"{'before' if newest_first else 'after'}-{record.id}"
+
+
+def _after(cursor: str, *, newest_first: bool) -> int:
+    word, _dash, digits = cursor.partition("-")
+    if word != ("before" if newest_first else "after"):
+        raise InvalidCursor("it is of another order, or none")
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 19):
+        raise InvalidCursor("it names no record")
+    return int(digits)
+
+
+def _told(record: AuditRecord) -> dict[str, Any]:
+    told = {name: getattr(record, name) for name in _COLUMNS}
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in told.items()
+    }
+
+
+def _cell(value: Any) -> str:
+    text = "" if value is None else str(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _csv_line(cells: tuple[str, ...]) -> str:
+    line = io.StringIO(newline="")
+    csv.writer(line).writerow(cells)
+    return line.getvalue()
+
+
+def _engine(target: str | Path) -> AsyncEngine:
+    text = str(target)
+    if "://" not in text:
+        if not Path(text).is_file():
+            raise AuditUnreadable(text, "no such file")
+        text = f"sqlite+aiosqlite:///file:{Path(text).resolve()}?mode=ro&uri=true"
+    try:
+        url = make_url(text)
+        if url.drivername in ("postgresql", "postgres", "sqlite"):
+            driver = "sqlite+aiosqlite" if url.drivername == "sqlite" else "postgresql+asyncpg"
+            url = url.set(drivername=driver)
+        return create_async_engine(url, hide_parameters=True)
+    except ModuleNotFoundError as error:
+        reason = f"its driver is not installed: pip install {error.name}"
+    except (ArgumentError, SQLAlchemyError, ValueError):
+        reason = "not a URL of a database with an asynchronous driver"
+    # The text may hold a password, and is not repeated.
+    raise AuditUnreadable(text.partition("://")[0], reason)
+
+
+def _shown(source: AsyncEngine | AsyncConnection | AsyncSession) -> str:
+    if isinstance(source, AsyncEngine):
+        return source.url.render_as_string(hide_password=True)
+    return "the audit trail"
+
+
+def _reason(error: Exception) -> str:
+    told = str(getattr(error, "orig", "")).lower()
+    if "no such table" in told or "does not exist" in told:
+        return "it holds no audit trail: create_audit_tables makes one"
+    if "not a database" in told:
+        return "it is no SQLite database"
+    kind = getattr(getattr(error, "orig", error), "__class__", type(error))
+    return f"it cannot be read ({kind.__name__})"

@@ -1,0 +1,170 @@
+"""The tables of the audit trail, and the triggers that let nobody change what was recorded."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    inspect,
+    text,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.types import TypeDecorator
+
+from dashtam_events.bus.session import check_savepoints
+
+__all__ = [
+    "AUDIT_METADATA",
+    "audit_log",
+    "audit_personal",
+    "create_audit_tables",
+    "downgrade",
+    "upgrade",
+]
+
+
+class _UTC(TypeDecorator[datetime]):
+    """Aware times in UTC, also where the database keeps no zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  # what every type decorator takes
+        return value if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  # what every type decorator takes
+        if value is None or value.tzinfo is not None:
+            return value if value is None else value.astimezone(UTC)
+        return value.replace(tzinfo=UTC)
+
+
+AUDIT_METADATA = MetaData()
+"""The metadata of these tables, for Alembic to compare: their triggers come with `upgrade`."""
+
+audit_log = Table(
+    "audit_log",
+    AUDIT_METADATA,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("recorded_at", _UTC, nullable=False),
+    Column("occurred_at", _UTC, nullable=False, index=True),
+    Column("event_id", String(36), nullable=False, unique=True),
+    Column("action", Text, nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("resource_type", Text, nullable=False),
+    Column("resource_id", Text, nullable=False),
+    Column("ip_address", Text, nullable=False),
+    Column("user_agent", Text),
+    Column("correlation_id", Text),
+    Column("trace_id", Text),
+    Column("context", Text, nullable=False),
+    Column("personal_digest", String(64)),
+    Column("leaf_hash", String(64), nullable=False),
+    Index("ix_audit_log_user_id", "user_id", "id"),
+    Index("ix_audit_log_resource", "resource_type", "resource_id", "id"),
+    Index("ix_audit_log_action", "action", "id"),
+    sqlite_autoincrement=True,
+)
+"""One row for each event, never changed. `AuditRecord` says what the columns mean."""
+
+audit_personal = Table(
+    "audit_personal",
+    AUDIT_METADATA,
+    Column("event_id", String(36), ForeignKey("audit_log.event_id"), primary_key=True),
+    Column("user_id", Text, nullable=False, index=True),
+    Column("personal", Text, nullable=False),
+)
+"""The personal fields of recorded events, where they are kept apart: rows that may be erased."""
+
+_FORBIDDEN = {
+    audit_log.name: ("UPDATE", "DELETE", "TRUNCATE"),
+    audit_personal.name: ("UPDATE", "TRUNCATE"),
+}
+_FUNCTION = """
+CREATE OR REPLACE FUNCTION audit_log_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% is append-only: % is refused', TG_TABLE_NAME, TG_OP;
+END
+$$
+"""
+
+
+async def create_audit_tables(target: AsyncEngine | AsyncConnection) -> None:
+    """Create the tables and their triggers where they are missing.
+
+    An engine is tried first for savepoints that hold; a connection is left to its caller to
+    commit.
+
+    Raises:
+        SavepointsNotReal: the engine needs `real_savepoints`.
+        NotImplementedError: the database is neither PostgreSQL nor SQLite.
+    """
+    if isinstance(target, AsyncConnection):
+        await target.run_sync(_create)
+        return
+    await check_savepoints(target)
+    async with target.begin() as connection:
+        await connection.run_sync(_create)
+
+
+def upgrade(op: Any) -> None:
+    """Create the tables and their triggers from a migration of Alembic: pass it its `op`."""
+    _create(op.get_bind())
+
+
+def downgrade(op: Any) -> None:
+    """Drop them again, with all that was recorded."""
+    connection = op.get_bind()
+    AUDIT_METADATA.drop_all(connection)
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("DROP FUNCTION IF EXISTS audit_log_refuse()"))
+
+
+def _create(connection: Connection) -> None:
+    guard = {"postgresql": _guard_postgresql, "sqlite": _guard_sqlite}.get(connection.dialect.name)
+    if guard is None:
+        raise NotImplementedError("the audit trail is kept in PostgreSQL or in SQLite")
+    if connection.dialect.name == "postgresql":
+        # Two processes that start at once must not create the same twice.
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('dashtam_events.audit'))"))
+    known = set(inspect(connection).get_table_names())
+    for table in AUDIT_METADATA.sorted_tables:
+        if table.name not in known:
+            table.create(connection)
+            guard(connection, table.name)
+
+
+def _guard_postgresql(connection: Connection, table: str) -> None:
+    connection.execute(text(_FUNCTION))
+    for verb in _FORBIDDEN[table]:
+        # A rule would turn the statement into nothing without a word, and let TRUNCATE pass.
+        connection.execute(
+            text(
+                f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
+                "FOR EACH STATEMENT EXECUTE FUNCTION audit_log_refuse()"
+            )
+        )
+
+
+def _guard_sqlite(connection: Connection, table: str) -> None:
+    for verb in _FORBIDDEN[table]:
+        if verb == "TRUNCATE":
+            continue  # SQLite has none.
+        connection.execute(
+            text(
+                f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
+                f"BEGIN SELECT RAISE(ABORT, '{table} is append-only: {verb} is refused'); END"
+            )
+        )

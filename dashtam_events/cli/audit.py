@@ -1,0 +1,97 @@
+"""`dashtam-events audit`: what the audit trail of a database holds, on a terminal or as a file."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from dashtam_events.cli.render import console
+
+if TYPE_CHECKING:
+    from dashtam_events.adapters.audit import AuditLog, AuditRecord
+
+__all__ = ["audit"]
+
+_STYLES = {"success": "green", "allowed": "green", "failure": "red", "denied": "red"}
+
+
+def _time(text: str) -> datetime:
+    """A day or an instant of ISO 8601, in UTC where it names no zone."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(
+            "write a time like 2026-01-31 or 2026-01-31T12:00:00+00:00"
+        ) from None
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+
+
+@click.command()
+@click.argument("target", metavar="FILE|URL")
+@click.option("--user", "user_id", metavar="ID", help="Only what this user did, or was done to.")
+@click.option("--resource", metavar="TYPE[:ID]", help="Only on this kind of thing, or this one.")
+@click.option("--action", metavar="A", help="Only this action, such as USER_LOGIN_SUCCESS.")
+@click.option("--since", type=_time, metavar="T", help="Only what happened at T or later.")
+@click.option("--until", type=_time, metavar="T", help="Only what happened before T.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N records.")
+@click.option("--oldest-first", is_flag=True, help="In the order of recording; else backwards.")
+@click.option("--json", "form", flag_value="jsonl", help="One JSON object per line.")
+@click.option("--csv", "form", flag_value="csv", help="Comma-separated, with a header.")
+def audit(
+    target: str, resource: str | None, form: str | None, *, oldest_first: bool, **options: Any
+) -> None:
+    """Print the audit trail that a SQLite FILE or the database of a URL holds.
+
+    The last 50 records, unless --limit says otherwise or they are exported with --json or --csv.
+    """
+    kind, _colon, resource_id = (resource or "").partition(":")
+    options |= {"resource_type": kind or None, "resource_id": resource_id or None}
+    options["newest_first"] = not oldest_first
+    asyncio.run(_print(target, form, options))
+
+
+async def _print(target: str, form: str | None, options: dict[str, Any]) -> None:
+    # The extra `audit` is needed here, and not by the other commands.
+    from dashtam_events.adapters.audit import AuditLog
+
+    async with AuditLog.open(target) as log:
+        if form is None:
+            await _show(log, options)
+            return
+        async for line in _lines(log, form, options):
+            click.echo(line, nl=False)
+
+
+def _lines(log: "AuditLog", form: str, options: dict[str, Any]) -> AsyncIterator[str]:
+    return log.export_csv(**options) if form == "csv" else log.export_jsonl(**options)
+
+
+async def _show(log: "AuditLog", options: dict[str, Any]) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("when", "who", "action", "outcome", "on", "from"):
+        table.add_column(column, no_wrap=column == "when")
+    async for record in log.records(**options | {"limit": options["limit"] or 50}):
+        table.add_row(*_row(record))
+    if not table.row_count:
+        raise click.UsageError("no record is like that")
+    console().print(table)
+
+
+def _row(record: "AuditRecord") -> tuple[Text, ...]:
+    return (
+        Text(f"{record.occurred_at:%Y-%m-%d %H:%M:%S}", style="dim"),
+        _printable(record.actor),
+        _printable(record.action, "bold"),
+        _printable(record.outcome, _STYLES.get(record.outcome, "")),
+        _printable(f"{record.resource_type} {record.resource_id}"),
+        _printable(record.ip_address, "dim"),
+    )
+
+
+def _printable(text: str, style: str = "") -> Text:
+    """Text that came from outside, without what would speak to the terminal."""
+    return Text("".join(c if c.isprintable() else "\ufffd" for c in text), style=style)
