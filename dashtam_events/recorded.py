@@ -100,9 +100,11 @@ class EventMetadata:
         """
         if isinstance(given, EventMetadata):
             return given
+        if not given:
+            return _NOTHING
         known = {field.name for field in attrs.fields(EventMetadata)}
-        values = {key: value for key, value in (given or {}).items() if key in known}
-        extras = {key: str(value) for key, value in (given or {}).items() if key not in known}
+        values = {key: value for key, value in given.items() if key in known}
+        extras = {key: str(value) for key, value in given.items() if key not in known}
         if isinstance(values.get("causation_id"), str):
             values["causation_id"] = UUID(values["causation_id"])
         if extras:
@@ -118,6 +120,9 @@ class EventMetadata:
         return attrs.evolve(self, correlation_id=correlation_id, causation_id=cause.event_id)
 
 
+_NOTHING = EventMetadata()
+
+
 @attrs.frozen(kw_only=True, slots=True)
 class RecordedEvent(Generic[_E]):
     """An event as a store keeps it.
@@ -131,7 +136,7 @@ class RecordedEvent(Generic[_E]):
     version: int
     recorded_at: datetime
     event: _E
-    metadata: EventMetadata = EventMetadata()
+    metadata: EventMetadata = _NOTHING
 
 
 @_base

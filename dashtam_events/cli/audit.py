@@ -74,7 +74,8 @@ async def _show(log: "AuditLog", options: dict[str, Any]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("when", "who", "action", "outcome", "on", "from"):
         table.add_column(column, no_wrap=column == "when")
-    async for record in log.records(**options | {"limit": options["limit"] or 50}):
+    options["limit"] = options["limit"] or 50
+    async for record in log.records(**options):
         table.add_row(*_row(record))
     if not table.row_count:
         raise click.UsageError("no record is like that")

@@ -1,4 +1,4 @@
-"""`dashtam-events catalogue`: the events that the library brings, as a table or as JSON."""
+"""`dashtam-events catalogue`: the events that are known, as a table or as JSON."""
 
 import json
 from typing import Any
@@ -7,34 +7,38 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from dashtam_events.catalogue import CATALOGUE
 from dashtam_events.catalogue.export import describe
+from dashtam_events.cli.registries import check_category, registry_option
 from dashtam_events.cli.render import console, styled_phase
+from dashtam_events.registry import EventRegistry
 
-__all__ = ["CATEGORIES", "catalogue"]
+__all__ = ["catalogue"]
 
-_EVENTS = describe(CATALOGUE)
-CATEGORIES = sorted({about["category"] for about in _EVENTS.values()})
-"""The categories of the catalogue's events."""
-_WORKFLOWS = sorted({about["workflow"] for about in _EVENTS.values() if about["workflow"]})
 _WIDE = 140
 
 
 @click.command()
 @click.argument("word", required=False)
-@click.option("--category", type=click.Choice(CATEGORIES), metavar="C", help="Only this category.")
-@click.option("--workflow", type=click.Choice(_WORKFLOWS), metavar="W", help="Only this workflow.")
+@click.option("--category", metavar="C", help="Only this category.")
+@click.option("--workflow", metavar="W", help="Only this workflow.")
+@registry_option
 @click.option("--json", "as_json", is_flag=True, help="Everything that is declared, as JSON.")
 def catalogue(
-    word: str | None, category: str | None, workflow: str | None, *, as_json: bool
+    word: str | None,
+    category: str | None,
+    workflow: str | None,
+    *,
+    registry: EventRegistry,
+    as_json: bool,
 ) -> None:
     """List the events of the catalogue.
 
     WORD keeps those with it in their name, their fields or what they ask of the adapters.
     """
+    check_category(registry, () if category is None else (category,))
     chosen = {
         name: about
-        for name, about in _EVENTS.items()
+        for name, about in describe(registry).items()
         if category in (None, about["category"])
         and workflow in (None, about["workflow"])
         and _mentions(word, name, about)
@@ -66,7 +70,7 @@ def _table(events: dict[str, dict[str, Any]], *, wide: bool) -> Table:
     for name, about in events.items():
         table.add_row(
             Text(name, style="bold"),
-            about["category"],
+            about["category"] or "",
             styled_phase(about["phase"]),
             ", ".join(asked for asked in ("audit", "email") if about[asked]),
             (about["sse"] or {}).get("type", ""),

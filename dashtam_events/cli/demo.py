@@ -5,6 +5,7 @@ import shlex
 import sys
 import tempfile
 from pathlib import Path
+from shutil import which
 
 import click
 from rich.text import Text
@@ -102,5 +103,12 @@ def _point_on(
         "catalogue provider",
         f"log {file} --follow",
     ):
-        stage.say(f"  dashtam-events {arguments}")
-    stage.say(f"and, in another terminal, meanwhile:\n  dashtam-events demo --db {file}")
+        stage.say(f"  {_typed()} {arguments}")
+    stage.say(f"and, in another terminal, meanwhile:\n  {_typed()} demo --db {file}")
+
+
+def _typed() -> str:
+    """The command as the person typed it: by its path, where the shell would not find it."""
+    name = "dashtam-events"
+    typed = sys.argv[0]
+    return shlex.quote(typed) if Path(typed).name == name and which(name) is None else name

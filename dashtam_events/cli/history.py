@@ -10,11 +10,11 @@ import attrs
 import click
 from rich.console import Console
 
-from dashtam_events.catalogue import CATALOGUE
-from dashtam_events.cli.catalogue import CATEGORIES
+from dashtam_events.cli.registries import check_category, registry_option
 from dashtam_events.cli.render import as_json, console, entry, line
 from dashtam_events.connection import ProviderConnection
 from dashtam_events.recorded import Position, RecordedEvent, StreamId
+from dashtam_events.registry import EventRegistry
 from dashtam_events.store.protocol import EventStore
 from dashtam_events.store.sqlite import SQLiteEventStore
 from dashtam_events.subscriptions import follow
@@ -50,6 +50,7 @@ class _Query:
     follow: bool
     json: bool
     show_personal: bool
+    registry: EventRegistry
 
 
 @click.command()
@@ -66,7 +67,6 @@ class _Query:
     "--category",
     "categories",
     multiple=True,
-    type=click.Choice(CATEGORIES),
     metavar="C",
     help="Only this category; may be given several times.",
 )
@@ -74,6 +74,7 @@ class _Query:
 @click.option("--after", type=click.IntRange(min=0), metavar="N", help="Only after position N.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N events.")
 @click.option("--follow", "-f", is_flag=True, help="Go on as events are appended; Ctrl-C ends.")
+@registry_option
 @_as_json
 @_show_personal
 def log(path: Path, **options: object) -> None:
@@ -81,12 +82,14 @@ def log(path: Path, **options: object) -> None:
 
     Each has its position, time, stream, version, name and fields. All the filters must hold.
     """
-    asyncio.run(_print_log(path, _Query(**options)))  # type: ignore[arg-type]  # named as the options are
+    query = _Query(**options)  # type: ignore[arg-type]  # named as the options are
+    check_category(query.registry, query.categories)
+    asyncio.run(_print_log(path, query))
 
 
 async def _print_log(path: Path, query: _Query) -> None:
     out, left = console(), query.limit
-    async with SQLiteEventStore(path, registry=CATALOGUE, read_only=True) as store:
+    async with SQLiteEventStore(path, registry=query.registry, read_only=True) as store:
         async for recorded in _events(store, query):
             if query.stream not in (None, recorded.stream):
                 continue
@@ -109,14 +112,17 @@ def _events(store: EventStore, query: _Query) -> AsyncIterator[RecordedEvent]:
 @click.command()
 @_file
 @click.argument("name", metavar="STREAM", type=_stream_id)
+@registry_option
 @_as_json
 @_show_personal
-def stream(path: Path, name: StreamId, *, json: bool, show_personal: bool) -> None:
+def stream(
+    path: Path, name: StreamId, *, registry: EventRegistry, json: bool, show_personal: bool
+) -> None:
     """Print the history of one STREAM (category-id) of a store's FILE.
 
     For a provider connection, each event is followed by the state that it led to.
     """
-    history = asyncio.run(_read(path, name))
+    history = asyncio.run(_read(path, name, registry))
     if not history:
         raise click.UsageError(f"{path} has no stream {name}")
     out = console()
@@ -135,8 +141,8 @@ def _print(
         out.print(line(recorded, personal=personal, state=state), soft_wrap=True)
 
 
-async def _read(path: Path, name: StreamId) -> list[RecordedEvent]:
-    async with SQLiteEventStore(path, registry=CATALOGUE, read_only=True) as store:
+async def _read(path: Path, name: StreamId, registry: EventRegistry) -> list[RecordedEvent]:
+    async with SQLiteEventStore(path, registry=registry, read_only=True) as store:
         return [recorded async for recorded in store.read_stream(name)]
 
 
