@@ -2,8 +2,8 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
@@ -28,6 +28,7 @@ class Mailbox:
     hangs: bool = False
     port: int = 0
     connections: int = 0
+    open: "set[Connection]" = attrs.Factory(set)
     received: list[EmailMessage] = attrs.Factory(list)
     envelopes: list[Envelope] = attrs.Factory(list)
     encrypted: list[bool] = attrs.Factory(list)
@@ -55,6 +56,35 @@ class Mailbox:
         self.envelopes.append(envelope)
         self.encrypted.append(session.ssl is not None)
         return "250 OK"
+
+
+class Connection(SMTP):
+    """One client's connection, entered in the mailbox while it is open."""
+
+    mailbox: Mailbox
+    carrier: asyncio.Transport | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        # STARTTLS makes the connection a second time, on top of the first.
+        self.carrier = self.carrier or transport
+        self.mailbox.open.add(self)
+        super().connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
+        self.mailbox.open.discard(self)
+
+    def hang_up(self) -> None:
+        if self.carrier is not None:
+            self.carrier.abort()
+        if self._handler_coroutine is not None:
+            self._handler_coroutine.cancel()
+
+
+async def deserted(mailbox: Mailbox) -> None:
+    """Return when no connection is open and the server is done with the last of them."""
+    while mailbox.open or len(asyncio.all_tasks()) > 1:  # noqa: ASYNC110  # nothing tells when
+        await asyncio.sleep(0.005)
 
 
 def _knows(
@@ -87,7 +117,7 @@ async def serving(
 
     def protocol() -> SMTP:
         mailbox.connections += 1
-        return SMTP(
+        connection = Connection(
             mailbox,
             hostname="localhost",
             tls_context=context if starttls else None,
@@ -97,6 +127,8 @@ async def serving(
             authenticator=_knows if login else None,
             loop=loop,
         )
+        connection.mailbox = mailbox
+        return connection
 
     server = await loop.create_server(protocol, "localhost", 0, ssl=context if tls else None)
     mailbox.port = server.sockets[0].getsockname()[1]
@@ -104,7 +136,31 @@ async def serving(
         yield mailbox
     finally:
         server.close()
-        await server.wait_closed()
+        # A connection whose STARTTLS failed never hears of its end, and is told here.
+        for connection in mailbox.open:
+            connection.hang_up()
+        mailbox.open.clear()
+        async with asyncio.timeout(5):
+            await deserted(mailbox)
+
+
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def stranger(talk: Talk) -> AsyncIterator[int]:
+    """A server that talks as it likes, on the port given; leaving waits for its last word."""
+
+    async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await talk(reader, writer)
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+    async with await asyncio.start_server(hold, "localhost", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+        async with asyncio.timeout(5):
+            await deserted(Mailbox())
 
 
 def sender_to(mailbox: Mailbox, **options: Any) -> SMTPEmailSender:

@@ -17,8 +17,10 @@ from tests.adapters.smtp_server import (
     USER,
     Mailbox,
     client_context,
+    deserted,
     sender_to,
     serving,
+    stranger,
 )
 
 
@@ -125,25 +127,18 @@ async def test_a_server_that_hangs_is_left_after_the_timeout() -> None:
 
 
 async def test_a_server_that_is_slow_at_every_step_is_left_after_the_timeout() -> None:
-    left = asyncio.Event()
-
     async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        reply = b"220 localhost\r\n"
-        while reply:
-            await asyncio.sleep(0.2)
-            writer.write(reply)
-            reply = b"250 OK\r\n" if await reader.readline() else b""
-        writer.close()
-        left.set()
+        writer.write(b"220 localhost\r\n")
+        while await reader.readline():
+            await asyncio.sleep(0.4)
+            writer.write(b"250 OK\r\n")
 
-    async with await asyncio.start_server(slow, "localhost", 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        sender = SMTPEmailSender("localhost", port, encryption="none", timeout=0.5)
+    async with stranger(slow) as port:
         began = time.monotonic()
-        failure = await refused(sender)
-        assert 0.4 < time.monotonic() - began < 0.9
-        await left.wait()
+        failure = await refused(SMTPEmailSender("localhost", port, encryption="none", timeout=0.6))
+        took = time.monotonic() - began
     assert type(failure) is EmailDeferred
+    assert 0.5 < took < 1.5
 
 
 @pytest.fixture
@@ -159,12 +154,10 @@ async def test_a_server_that_is_away_is_deferred(closed_port: int) -> None:
 
 
 async def test_a_server_that_hangs_up_is_deferred() -> None:
-    async def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.close()
+    async def hang_up(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        return
 
-    server = await asyncio.start_server(hang_up, "localhost", 0)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
+    async with stranger(hang_up) as port:
         failure = await refused(SMTPEmailSender("localhost", port, encryption="none"))
     assert type(failure) is EmailDeferred
 
@@ -173,16 +166,13 @@ async def test_a_mail_that_was_taken_is_sent_whatever_happens_at_the_parting() -
     async def rude(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 localhost\r\n")
         while not (line := await reader.readline()).startswith(b"QUIT"):
-            reply = b"354 go on\r\n" if line.startswith(b"DATA") else b"250 OK\r\n"
             if line.startswith(b"DATA"):
-                writer.write(reply)
+                writer.write(b"354 go on\r\n")
                 await reader.readuntil(b"\r\n.\r\n")
-                reply = b"250 taken\r\n"
-            writer.write(reply)
+            writer.write(b"250 OK\r\n")
         writer.transport.abort()
 
-    async with await asyncio.start_server(rude, "localhost", 0) as server:
-        port = server.sockets[0].getsockname()[1]
+    async with stranger(rude) as port:
         await SMTPEmailSender("localhost", port, encryption="none").send(a_mail())
 
 
@@ -193,9 +183,9 @@ async def test_cancelling_a_mail_leaves_no_connection() -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await asyncio.sleep(0.05)
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    assert not others
+        assert len(mailbox.open) == 1
+        async with asyncio.timeout(2):
+            await deserted(mailbox)
 
 
 def test_a_password_never_travels_in_the_clear() -> None:
