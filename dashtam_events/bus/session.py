@@ -10,7 +10,12 @@ from dashtam_events.errors import MissingExtra, SavepointsNotReal, TransactionCo
 
 try:
     from sqlalchemy import Column, Connection, Integer, MetaData, Table, event, func, select
-    from sqlalchemy.exc import DBAPIError, InvalidRequestError, SQLAlchemyError
+    from sqlalchemy.exc import (
+        DBAPIError,
+        InvalidRequestError,
+        PendingRollbackError,
+        SQLAlchemyError,
+    )
     from sqlalchemy.ext.asyncio import (
         AsyncEngine,
         AsyncSession,
@@ -183,27 +188,21 @@ async def _undo(savepoint: AsyncSessionTransaction, error: BaseException) -> Non
 
 
 async def _release(savepoint: AsyncSessionTransaction, handler: str) -> Exception | None:
-    """Release a savepoint; the database's error where it would not, and it was undone.
+    """Release a savepoint; the error of a flush that the handler hid, once it was undone.
 
     The transaction may have been ended behind the session's back, on its connection.
     """
     try:
         await savepoint.commit()
-    except InvalidRequestError as error:
-        raise TransactionContractViolation(handler, "it ended the transaction") from error
-    except DBAPIError as error:
-        refusal = error
-    else:
-        return None
-    try:
-        await savepoint.rollback()
-    except SQLAlchemyError:
-        lost = refusal.connection_invalidated
-    else:
-        return refusal
-    if lost:
-        raise refusal
-    raise TransactionContractViolation(handler, "it ended the transaction") from refusal
+    except PendingRollbackError as error:
+        await _undo(savepoint, error)
+        return error
+    except (DBAPIError, InvalidRequestError) as error:
+        if isinstance(error, DBAPIError) and error.connection_invalidated:
+            raise
+        deed = "it ended the transaction on its connection, or hid an error that broke it"
+        raise TransactionContractViolation(handler, deed) from error
+    return None
 
 
 def real_savepoints(
