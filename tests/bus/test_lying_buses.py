@@ -25,9 +25,9 @@ class Swallowing(InMemoryEventBus):
 class FirstOnly(InMemoryEventBus):
     """Tells only the handler that came first."""
 
-    def subscribe(self, events: Any, handler: Any, *, timeout: float | None = None) -> None:
+    def subscribe(self, events: Any, handler: Any, **options: Any) -> None:
         if not self._subscriptions_to(events):
-            super().subscribe(events, handler, timeout=timeout)
+            super().subscribe(events, handler, **options)
 
 
 class Remembering(InMemoryEventBus):
@@ -35,12 +35,12 @@ class Remembering(InMemoryEventBus):
 
     current = EventMetadata()
 
-    def subscribe(self, events: Any, handler: Any, *, timeout: float | None = None) -> None:
+    def subscribe(self, events: Any, handler: Any, **options: Any) -> None:
         async def hear(happened: Any) -> None:
             await asyncio.sleep(0)
             await handler(happened, EventContext(metadata=self.current))
 
-        super().subscribe(events, hear, timeout=timeout)
+        super().subscribe(events, hear, **options)
 
     async def publish(self, event: DomainEvent, **circumstances: Any) -> None:
         self.current = EventMetadata.of(circumstances.get("metadata"))
