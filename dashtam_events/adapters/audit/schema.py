@@ -92,6 +92,30 @@ _FORBIDDEN = {
     audit_log.name: ("UPDATE", "DELETE", "TRUNCATE"),
     audit_personal.name: ("UPDATE", "TRUNCATE"),
 }
+# REPLACE deletes without asking the triggers for DELETE: it gets no further than these. An insert
+# of a known event that is to do nothing comes by them too, and does nothing.
+_NO_REPLACE = {
+    audit_log.name: (
+        """
+        CREATE TRIGGER audit_log_no_replace BEFORE INSERT ON audit_log
+        WHEN EXISTS (SELECT 1 FROM audit_log WHERE id = NEW.id)
+        BEGIN SELECT RAISE(ABORT, 'audit_log is append-only: REPLACE is refused'); END
+        """,
+        """
+        CREATE TRIGGER audit_log_once BEFORE INSERT ON audit_log
+        WHEN EXISTS (SELECT 1 FROM audit_log WHERE event_id = NEW.event_id)
+         AND NOT EXISTS (SELECT 1 FROM audit_log WHERE id = NEW.id)
+        BEGIN SELECT RAISE(IGNORE); END
+        """,
+    ),
+    audit_personal.name: (
+        """
+        CREATE TRIGGER audit_personal_no_replace BEFORE INSERT ON audit_personal
+        WHEN EXISTS (SELECT 1 FROM audit_personal WHERE event_id = NEW.event_id)
+        BEGIN SELECT RAISE(ABORT, 'audit_personal is append-only: REPLACE is refused'); END
+        """,
+    ),
+}
 _FUNCTION = """
 CREATE OR REPLACE FUNCTION audit_log_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -150,12 +174,14 @@ def _guard_postgresql(connection: Connection, table: str) -> None:
     connection.execute(text(_FUNCTION))
     for verb in _FORBIDDEN[table]:
         # A rule would turn the statement into nothing without a word, and let TRUNCATE pass.
+        trigger = f"{table}_no_{verb.lower()}"
         connection.execute(
             text(
-                f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
+                f"CREATE TRIGGER {trigger} BEFORE {verb} ON {table} "
                 "FOR EACH STATEMENT EXECUTE FUNCTION audit_log_refuse()"
             )
         )
+        connection.execute(text(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}"))
 
 
 def _guard_sqlite(connection: Connection, table: str) -> None:
@@ -168,3 +194,5 @@ def _guard_sqlite(connection: Connection, table: str) -> None:
                 f"BEGIN SELECT RAISE(ABORT, '{table} is append-only: {verb} is refused'); END"
             )
         )
+    for statement in _NO_REPLACE[table]:
+        connection.execute(text(statement))
