@@ -125,6 +125,7 @@ def test_wall_3_backends_may_not_import_each_other(house: Path, plant: Plant) ->
         ("door-ids", ["uuid_utils"]),
         ("door-cli", ["click", "ofxparse", "rich"]),
         ("door-adapters", ["aiosmtplib", "jinja2", "structlog"]),
+        ("door-redis", ["redis"]),
         ("door-sqlalchemy", ["aiosqlite", "alembic", "sqlalchemy"]),
         ("door-testing", ["hypothesis", "pytest", "pytest_asyncio"]),
     ],
@@ -187,7 +188,7 @@ EXTRAS = (
         "pytest",
         "pytest_asyncio",
     ),
-    *("rich", "sqlalchemy", "structlog"),
+    *("redis", "rich", "sqlalchemy", "structlog"),
 )
 
 
@@ -233,6 +234,7 @@ def test_wall_5_what_the_front_door_opens_is_seen(
         ("from dashtam_events.cli import main; main()", "cli"),
         ("from dashtam_events.testing import events", "testing"),
         ("import dashtam_events.bus.session", "sqlalchemy"),
+        ("import dashtam_events.sse.redis", "redis"),
         ("import dashtam_events.adapters.audit", "audit"),
     ],
 )

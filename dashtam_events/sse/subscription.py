@@ -1,7 +1,7 @@
 """What waits to be told to one listener: bounded, so that nobody slow costs others anything."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Self
 
 import attrs
@@ -75,6 +75,11 @@ class SSESubscription:
         self.cursor, self.reset = cursor, reset
         self.overflowed = self.ended = False
 
+    @property
+    def bounds(self) -> Bounds:
+        """How much may wait."""
+        return self._bounds
+
     def listen(self, wake: Callable[[], None]) -> None:
         """Call this whenever there is something to take, to be told or to end."""
         self._wake = wake
@@ -86,11 +91,22 @@ class SSESubscription:
         size = self._bytes + len(delivery.frame)
         full = len(self._waiting) >= self._bounds.events or size > self._bounds.bytes
         if self._waiting and full:
-            self.overflowed = True
-            self.take()
-        else:
-            self._waiting.append(delivery)
-            self._bytes = size
+            self.overflow()
+            return
+        self._waiting.append(delivery)
+        self._bytes = size
+        self._wake()
+
+    def replay(self, deliveries: Iterable[Delivery]) -> None:
+        """Let what was kept wait for the reader, however much it is: the keeper has bounded it."""
+        self._waiting.extend(deliveries)
+        self._bytes = sum(len(delivery.frame) for delivery in self._waiting)
+        self._wake()
+
+    def overflow(self) -> None:
+        """Throw away what waits and take nothing more: the reader is too slow."""
+        self.overflowed = True
+        self.take()
         self._wake()
 
     def end(self) -> None:
