@@ -29,7 +29,9 @@
     ├── SSEEncodingError           a value that the wire of server-sent events cannot carry
     ├── SlowSubscriber             a listener for server-sent events fell too far behind
     ├── SubscriptionEnded          a source of server-sent events has gone
+    ├── NotWired                   events ask for adapters that nobody wired
     └── EmailError                 an e-mail that an event asks for did not go out
+        ├── EmailTemplatesMissing  events ask for mails that nobody wrote
         ├── EmailRenderingError    a template is missing or broken, or a value that it needs is
         └── EmailDeliveryError     the mail was refused; sending it again would not help
             └── EmailDeferred      the mail could not be taken now; sending it again may help
@@ -52,6 +54,7 @@ __all__ = [
     "EmailDeliveryError",
     "EmailError",
     "EmailRenderingError",
+    "EmailTemplatesMissing",
     "EncodingError",
     "FutureSchemaVersion",
     "InvalidCursor",
@@ -59,17 +62,22 @@ __all__ = [
     "InvalidHistory",
     "LimitExceeded",
     "MissingExtra",
+    "NotWired",
     "SSEEncodingError",
+    "SavepointsNotReal",
+    "SessionRequired",
     "SlowSubscriber",
     "StoreBusy",
     "StoreClosed",
     "StoreError",
     "StoreUnavailable",
     "SubscriptionEnded",
+    "TransactionContractViolation",
     "UnappliedEvent",
     "VersionConflict",
 ]
 
+from collections.abc import Mapping
 from uuid import UUID
 
 
@@ -378,6 +386,24 @@ class SubscriptionEnded(DashtamEventsError):
         return "the source of the events has gone; subscribe again"
 
 
+class NotWired(DashtamEventsError):
+    """Events ask for adapters that nobody wired; `missing` names the events by adapter."""
+
+    def __init__(self, missing: Mapping[str, tuple[str, ...]]) -> None:
+        super().__init__(missing)
+        self.missing = missing
+
+    def __str__(self) -> str:
+        asked = [f"{name} ({_few(events)})" for name, events in self.missing.items()]
+        names = ", ".join(map(repr, self.missing))
+        return f"nobody is wired for {'; '.join(asked)}: wire them, or pass without=[{names}]"
+
+
+def _few(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
 class EmailError(DashtamEventsError):
     """An e-mail that an event asks for did not go out."""
 
@@ -391,6 +417,17 @@ class EmailRenderingError(EmailError, ValueError):
 
     def __str__(self) -> str:
         return f"{self.template}: {self.reason}"
+
+
+class EmailTemplatesMissing(EmailError, LookupError):
+    """Events ask for mails that nobody wrote; `templates` names the files."""
+
+    def __init__(self, templates: tuple[str, ...]) -> None:
+        super().__init__(templates)
+        self.templates = templates
+
+    def __str__(self) -> str:
+        return f"there are no such templates: {', '.join(self.templates)}"
 
 
 class EmailDeliveryError(EmailError):

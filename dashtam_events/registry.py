@@ -122,6 +122,10 @@ class EventRegistry:
         """The events that are shown live, as server-sent events."""
         return self.select(lambda spec: spec.sse)
 
+    def ending_sessions(self) -> tuple[type[DomainEvent], ...]:
+        """The events with which sessions of their subject end."""
+        return self.select(lambda spec: spec.ends_sessions)
+
     def statistics(self) -> RegistryStatistics:
         """Counts over the whole registry."""
         specs = [spec_of(cls) for cls in self]

@@ -129,7 +129,8 @@ def _may_suspend(handler: Callable[..., Any]) -> bool:
     if isinstance(handler, MethodType):
         return _may_suspend(handler.__func__)
     if not isinstance(handler, FunctionType):
-        return True
+        called = type(handler).__call__
+        return not isinstance(called, FunctionType) or _may_suspend(called)
     return not inspect.iscoroutinefunction(handler) or _can_give_way(handler.__code__)
 
 

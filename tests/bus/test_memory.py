@@ -62,6 +62,46 @@ async def test_a_handler_without_an_await_runs_in_the_publishers_task(
     assert seen[2] is not asyncio.current_task()
 
 
+async def test_a_handler_object_without_an_await_costs_no_task_either(
+    bus: InMemoryEventBus,
+) -> None:
+    seen: list[Any] = []
+
+    class Noting:
+        async def __call__(self, _event: DoorOpened) -> None:
+            seen.append(asyncio.current_task())
+
+    class Waiting:
+        async def __call__(self, _event: DoorOpened) -> None:
+            await asyncio.sleep(0)
+            seen.append(asyncio.current_task())
+
+    bus.subscribe(DoorOpened, Noting())
+    bus.subscribe(DoorOpened, Waiting())
+    await bus.publish(DoorOpened())
+    assert seen[0] is asyncio.current_task()
+    assert seen[1] is not asyncio.current_task()
+
+
+async def test_an_object_whose_call_only_returns_an_awaitable_gets_a_task(
+    bus: InMemoryEventBus,
+) -> None:
+    seen: list[Any] = []
+
+    async def hear(_event: DoorOpened) -> None:
+        await asyncio.sleep(0)
+        seen.append(asyncio.current_task())
+
+    class Passing:
+        def __call__(self, event: DoorOpened) -> Any:
+            return hear(event)
+
+    for handler in (Passing(), partial(hear), hear):
+        bus.subscribe(DoorOpened, handler)
+    await bus.publish(DoorOpened())
+    assert len(set(seen) - {asyncio.current_task()}) == 3
+
+
 async def test_every_way_of_giving_way_gets_a_task(bus: InMemoryEventBus) -> None:
     tasks = []
 

@@ -31,12 +31,22 @@ class Listener:
     async def hear(self, event: DoorOpened) -> None: ...
 
 
+class Hearing:
+    async def __call__(self, event: DoorOpened) -> None: ...
+
+
+class HearingAll:
+    async def __call__(self, event: DomainEvent, context: EventContext) -> None: ...
+
+
 async def right(bus: EventBus, registry: EventRegistry) -> None:
     bus.subscribe(DoorOpened, opened)
     bus.subscribe(DoorOpened, opened_in_context, timeout=1.5)
     bus.subscribe(DoorOpened, Listener().hear)
     bus.subscribe(DoorOpened, either)
     bus.subscribe(DoorOpened, anything)
+    bus.subscribe(DoorOpened, Hearing())
+    bus.subscribe(registry, HearingAll())
     bus.subscribe([DoorOpened], opened)
     bus.subscribe([DoorOpened, DoorClosed], anything)
     bus.subscribe(registry, anything)
@@ -52,6 +62,8 @@ async def wrong(bus: EventBus, registry: EventRegistry) -> None:
     bus.subscribe(DoorClosed, opened)  # type: ignore[arg-type]
     bus.subscribe(DoorClosed, opened_in_context)  # type: ignore[arg-type]
     bus.subscribe(DoorClosed, Listener().hear)  # type: ignore[arg-type]
+    bus.subscribe(DoorClosed, Hearing())  # type: ignore[arg-type]
+    bus.subscribe(registry, Hearing())  # type: ignore[arg-type]
     bus.subscribe([DoorClosed], opened)  # type: ignore[arg-type]
     bus.subscribe(registry, opened)  # type: ignore[arg-type]
     bus.subscribe(DoorOpened, too_much)  # type: ignore[arg-type]

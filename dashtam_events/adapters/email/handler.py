@@ -70,7 +70,7 @@ class EmailEventHandler:
             raise ValueError("from_address must be one address: Dashtam <no-reply@example.com>")
         if attempts < 1:
             raise ValueError("attempts must be at least 1, or no mail would go out")
-        self._sender, self._templates, self._from = sender, templates, address
+        self._sender, self.templates, self._from = sender, templates, address
         self._recipient_of = recipient_of
         self._attempts, self._delay, self._remember = attempts, delay, remember
         self._logger = logger or logging.getLogger("dashtam_events.email")
@@ -100,7 +100,7 @@ class EmailEventHandler:
             return
         message["Message-ID"] = f"<{event.event_id}@{self._from.domain}>"
         try:
-            self._templates.write(event, message)
+            self.templates.write(event, message)
         except EmailRenderingError as error:
             self._log(logging.ERROR, facts | {"attempt": 0, "final": True}, error)
             raise
