@@ -22,6 +22,7 @@
     ├── SessionRequired            a handler needs the publisher's session (also a RuntimeError)
     ├── TransactionContractViolation  a handler ended a transaction that is not its own
     ├── SavepointsNotReal          an engine whose savepoints survive a rollback
+    ├── CheckpointError, TooManyParked, ProjectionError: drawn in `subscriptions/errors.py`
     ├── AuditError                 the audit trail could not be written or read
     │   ├── AuditNotRecorded
     │   ├── AuditUnreadable
@@ -108,7 +109,15 @@ class MissingExtra(DashtamEventsError, ImportError):
 
 
 class CodecError(DashtamEventsError):
-    """An event could not be turned into bytes or back."""
+    """An event could not be turned into bytes or back.
+
+    Where a store met it while reading, `position`, `stream` and `stream_version` say where it
+    stands.
+    """
+
+    position: int | None = None
+    stream: str | None = None
+    stream_version: int | None = None
 
 
 class EncodingError(CodecError, ValueError):

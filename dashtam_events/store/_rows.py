@@ -148,6 +148,7 @@ class Scribe:
             around = NO_METADATA if metadata is None else self._metadata_of(metadata)
         except CodecError as error:
             error.add_note(f"at position {position} of the log: {stream}, version {version}")
+            error.position, error.stream, error.stream_version = position, stream, version
             raise
         return RecordedEvent(
             position=Position(position),
