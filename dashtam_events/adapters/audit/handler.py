@@ -20,9 +20,9 @@ from dashtam_events.event import DomainEvent, spec_of
 __all__ = ["AuditEventHandler"]
 
 _OUTLIVING = (Phase.ATTEMPTED, Phase.FAILED, Phase.DENIED)
-_INSERTS: dict[str, Callable[..., Any]] = {
-    "postgresql": postgresql.insert,
-    "sqlite": sqlite.insert,
+_INSERT_ONCE: dict[str, Any] = {
+    "postgresql": postgresql.insert(audit_log).on_conflict_do_nothing(index_elements=["event_id"]),
+    "sqlite": sqlite.insert(audit_log).on_conflict_do_nothing(index_elements=["event_id"]),
 }
 
 
@@ -117,12 +117,11 @@ class AuditEventHandler:
 
 async def _write(session: DatabaseSession, record: AuditRecord) -> None:
     connection = await session.connection()
-    insert = _INSERTS[connection.dialect.name]
     row = attrs.asdict(record, filter=lambda field, _value: field.name not in ("id", "personal"))
-    written = await connection.execute(insert(audit_log).on_conflict_do_nothing(), row)
+    written = await connection.execute(_INSERT_ONCE[connection.dialect.name], row)
     if record.personal is not None and written.rowcount:
         row = {column.name: getattr(record, column.name) for column in audit_personal.columns}
-        await connection.execute(insert(audit_personal), row)
+        await connection.execute(audit_personal.insert(), row)
 
 
 def _reason(error: Exception) -> str:

@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 import attrs
-from sqlalchemy import Select, delete, select
+from sqlalchemy import URL, Select, delete, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 
 from dashtam_events.adapters.audit.record import AuditRecord
@@ -24,6 +25,11 @@ __all__ = ["AuditLog", "AuditPage"]
 
 _COLUMNS = tuple(field.name for field in attrs.fields(AuditRecord))
 _CHUNK = 500
+_DRIVERS = {
+    "postgres": "postgresql+asyncpg",
+    "postgresql": "postgresql+asyncpg",
+    "sqlite": "sqlite+aiosqlite",
+}
 # What makes a spreadsheet take a cell for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -230,27 +236,32 @@ def _csv_line(cells: tuple[str, ...]) -> str:
 def _engine(target: str | Path) -> AsyncEngine:
     text = str(target)
     if "://" not in text:
-        if not Path(text).is_file():
-            raise AuditUnreadable(text, "no such file")
-        text = f"sqlite+aiosqlite:///file:{Path(text).resolve()}?mode=ro&uri=true"
+        return create_async_engine(_read_only(Path(text)), hide_parameters=True)
     try:
         url = make_url(text)
-        if url.drivername in ("postgresql", "postgres", "sqlite"):
-            driver = "sqlite+aiosqlite" if url.drivername == "sqlite" else "postgresql+asyncpg"
-            url = url.set(drivername=driver)
-        return create_async_engine(url, hide_parameters=True)
+        driver = _DRIVERS.get(url.drivername, url.drivername)
+        return create_async_engine(url.set(drivername=driver), hide_parameters=True)
     except ModuleNotFoundError as error:
         reason = f"its driver is not installed: pip install {error.name}"
-    except (ArgumentError, SQLAlchemyError, ValueError):
+    except (SQLAlchemyError, ValueError):
         reason = "not a URL of a database with an asynchronous driver"
-    # The text may hold a password, and is not repeated.
-    raise AuditUnreadable(text.partition("://")[0], reason)
+    # The rest may hold a password, and is not repeated.
+    raise AuditUnreadable(text.partition("://")[0] or text, reason)
+
+
+def _read_only(path: Path) -> URL:
+    if not path.is_file():
+        raise AuditUnreadable(str(path), "no such file")
+    query = {"mode": "ro", "uri": "true"}
+    return URL.create("sqlite+aiosqlite", database=path.resolve().as_uri(), query=query)
 
 
 def _shown(source: AsyncEngine | AsyncConnection | AsyncSession) -> str:
-    if isinstance(source, AsyncEngine):
-        return source.url.render_as_string(hide_password=True)
-    return "the audit trail"
+    if not isinstance(source, AsyncEngine):
+        return "the audit trail"
+    if (source.url.database or "").startswith("file:"):
+        return unquote(urlsplit(source.url.database or "").path)
+    return source.url.render_as_string(hide_password=True)
 
 
 def _reason(error: Exception) -> str:

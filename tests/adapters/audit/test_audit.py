@@ -52,8 +52,10 @@ from dashtam_events.privacy import personal
 from tests.adapters.audit.trails import REQUEST, all_of, audited_bus, everything_in, record
 from tests.adapters.marked import marked
 
-NEVER_NULL = ("actor", "user_id", "action", "occurred_at", "outcome", "ip_address")
-NEVER_NULL += ("resource_type", "resource_id")
+NEVER_NULL = (
+    *("actor", "user_id", "action", "occurred_at", "outcome", "ip_address"),
+    *("resource_type", "resource_id"),
+)
 
 
 async def only(trail: AuditLog) -> Any:
