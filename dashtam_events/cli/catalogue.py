@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dashtam_events.catalogue.export import describe
+from dashtam_events.cli.handlers import handlers_table, listening
 from dashtam_events.cli.registries import check_category, registry_option
 from dashtam_events.cli.render import console, styled_phase
 from dashtam_events.registry import EventRegistry
@@ -22,6 +23,7 @@ _WIDE = 140
 @click.option("--category", metavar="C", help="Only this category.")
 @click.option("--workflow", metavar="W", help="Only this workflow.")
 @registry_option
+@click.option("--handlers", is_flag=True, help="Who hears of each event, by its declaration.")
 @click.option("--json", "as_json", is_flag=True, help="Everything that is declared, as JSON.")
 def catalogue(
     word: str | None,
@@ -29,6 +31,7 @@ def catalogue(
     workflow: str | None,
     *,
     registry: EventRegistry,
+    handlers: bool,
     as_json: bool,
 ) -> None:
     """List the events of the catalogue.
@@ -44,12 +47,14 @@ def catalogue(
         and _mentions(word, name, about)
     }
     if as_json:
-        click.echo(json.dumps(chosen, indent=2))
+        told = {name: listening(about) for name, about in chosen.items()} if handlers else chosen
+        click.echo(json.dumps(told, indent=2))
         return
     if not chosen:
         raise click.UsageError("no event of the catalogue is like that")
     out = console()
-    out.print(_table(chosen, wide=out.width >= _WIDE))
+    table = handlers_table if handlers else _table
+    out.print(table(chosen, wide=out.width >= _WIDE))
     out.print(_tally(chosen), style="dim")
 
 
