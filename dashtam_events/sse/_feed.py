@@ -184,7 +184,7 @@ class StoreFeed:
         """What its user sees of an event; nothing where it cannot be shown, which is logged."""
         event: DomainEvent = recorded.event
         try:
-            shown = self._event_class.from_event(event)
+            shown = self._event_class.from_recorded(recorded)
             frame = None if shown is None else shown.encode()
         except (SSEEncodingError, TypeError, ValueError) as error:
             facts = {"event_type": type(event).__name__, "event_id": str(event.event_id)}

@@ -12,7 +12,7 @@ from dashtam_events._clock import now
 from dashtam_events._frozen import FrozenDict
 from dashtam_events._ids import new_id
 from dashtam_events.event import DomainEvent, spec_of
-from dashtam_events.recorded import UnknownEvent
+from dashtam_events.recorded import RecordedEvent, UnknownEvent
 from dashtam_events.sse.wire import check_type, encode_data, frame
 
 __all__ = ["ServerSentEvent"]
@@ -133,6 +133,16 @@ class ServerSentEvent:
             event_id=event.event_id,
             occurred_at=event.occurred_at,
         )
+
+    @classmethod
+    def from_recorded(cls, recorded: RecordedEvent) -> Self | None:
+        """What the subject of a stored event is shown of it: what `from_event` makes of it.
+
+        An endpoint with a store asks this. Override it to show users something else of what is
+        stored, its position and version too. Keep the event's own id, which clients resume after,
+        and as the user the subject that its class declares: the store finds it by that.
+        """
+        return cls.from_event(recorded.event)
 
 
 def _given(values: Mapping[str, Any], name: str, kind: type) -> Any:
