@@ -13,6 +13,7 @@ from dashtam_events.errors import CodecError, StoreError
 from dashtam_events.recorded import Position
 from dashtam_events.sse._cursor import LIVE, behind, parse
 from dashtam_events.sse._feed import StoreFeed
+from dashtam_events.sse._gathering import RECENT, Gathering
 from dashtam_events.sse.counters import SSECounters
 from dashtam_events.sse.subscription import Bounds, Delivery, Reset, SSESubscription
 from dashtam_events.sse.wire import comment, frame
@@ -52,18 +53,29 @@ class Stream:
     """Belongs to the task that runs it. Whoever else calls it only says what is to be noticed."""
 
     __slots__ = (
-        *(
-            "_categories",
-            "_closes_at",
-            "_counters",
-            "_cursor",
-            "_ending",
-            "_feed",
-            "_inbox",
-            "_is_cut",
-        ),
-        *("_lagging", "_limits", "_loop", "_position", "_requested", "_resumable", "_send"),
-        *("_sending_since", "_subscription", "_task", "_traffic", "_user_id", "_waiter"),
+        "_categories",
+        "_closes_at",
+        "_counters",
+        "_cursor",
+        "_ending",
+        "_feed",
+        "_gathering",
+        "_inbox",
+        "_is_cut",
+        "_is_gathering",
+        "_lagging",
+        "_limits",
+        "_loop",
+        "_position",
+        "_requested",
+        "_resumable",
+        "_send",
+        "_sending_since",
+        "_subscription",
+        "_task",
+        "_traffic",
+        "_user_id",
+        "_waiter",
     )
 
     def __init__(
@@ -76,17 +88,18 @@ class Stream:
         closes_at: tuple[float, str],
         limits: Limits,
         counters: SSECounters,
+        gathering: Gathering,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
         self._send, self._user_id, self._requested = send, user_id, requested
         self._categories, self._closes_at = categories, closes_at
-        self._limits, self._counters = limits, counters
+        self._limits, self._counters, self._gathering = limits, counters, gathering
         self._feed: StoreFeed | None = None
         self._inbox: SSESubscription | None = None
         self._subscription: SSESubscription | None = None
         self._ending: str | None = None
-        self._is_cut = False
+        self._is_cut = self._is_gathering = False
         self._waiter: asyncio.Future[None] | None = None
         self._sending_since: float | None = None
         self._traffic = self._loop.time()
@@ -149,7 +162,7 @@ class Stream:
     async def _begin(self, feed: StoreFeed | None, subscription: SSESubscription | None) -> None:
         reset: Reset | None = None
         if subscription is not None:
-            subscription.listen(self._wake)
+            subscription.listen(self._notice)
             self._subscription = subscription
             self._cursor, reset = subscription.cursor or "", subscription.reset
         if feed is not None:
@@ -193,7 +206,7 @@ class Stream:
         self._position = page.reached
         if page.is_last:
             inbox = SSESubscription(self._limits.bounds)
-            inbox.listen(self._wake)
+            inbox.listen(self._notice)
             if feed.join(self._user_id, inbox, page.reached):
                 self._inbox, self._lagging = inbox, False
                 self._counters.lagging -= 1
@@ -270,7 +283,18 @@ class Stream:
         if self._loop.time() - self._traffic >= self._limits.keep_alive:
             await self._send_body(_KEEP_ALIVE)
 
+    def _notice(self) -> None:
+        """Something has arrived: go on at once, or in a moment if something has just been sent."""
+        if self._waiter is None or self._is_gathering:
+            return
+        if self._loop.time() - self._traffic < RECENT:
+            self._is_gathering = True
+            self._gathering.add(self._wake)
+        else:
+            self._wake()
+
     def _wake(self) -> None:
+        self._is_gathering = False
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 

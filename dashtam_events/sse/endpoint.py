@@ -15,6 +15,7 @@ from dashtam_events._clock import now
 from dashtam_events.sse import _answers
 from dashtam_events.sse._cursor import LIVE
 from dashtam_events.sse._feed import StoreFeed
+from dashtam_events.sse._gathering import Gathering
 from dashtam_events.sse._request import BadQuery, Request, read_request
 from dashtam_events.sse._signals import on_exit_signal
 from dashtam_events.sse._stream import Limits, Receive, Send, Stream, busy_frame
@@ -106,6 +107,7 @@ class SSEEndpoint:
         )
         self._tick = min(1.0, keep_alive / 4, send_timeout / 4, lifetime / 4)
         self.counters = SSECounters()
+        self._gathering = Gathering()
         logger = logger or logging.getLogger("dashtam_events.sse")
         self._feed: StoreFeed | None = None
         if store is not None:
@@ -175,6 +177,7 @@ class SSEEndpoint:
             closes_at=until,
             limits=self._limits,
             counters=self.counters,
+            gathering=self._gathering,
         )
         self._enter(stream, user_id)
         watching = asyncio.create_task(_watch(stream, receive))

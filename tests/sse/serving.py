@@ -96,6 +96,7 @@ async def served(app: Any, **config: Any) -> AsyncIterator[int]:
     finally:
         if isinstance(app, SSEEndpoint):
             await app.shutdown()
+        # Otherwise the streams end with their clients: the signals that end a server tell all.
         server.should_exit = True
         await serving
         listening.close()
@@ -158,13 +159,14 @@ class Client:
     port: int
     user_id: UUID
     query: str = ""
+    path: str = ""
     last_id: str = ""
     seen: list[Any] = attrs.field(factory=list)
     opened: int = 0
 
     async def run(self, until: Callable[["Client"], bool]) -> None:
         """Read and come back until there was enough."""
-        async with httpx.AsyncClient(timeout=20, trust_env=False) as http:
+        async with httpx.AsyncClient(timeout=20, trust_env=False, follow_redirects=True) as http:
             while not until(self):
                 with suppress(httpx.TransportError):
                     await self._once(http, until)
@@ -173,7 +175,7 @@ class Client:
         headers = {"x-user": str(self.user_id)}
         if self.last_id:
             headers["last-event-id"] = self.last_id
-        url = f"http://127.0.0.1:{self.port}/{self.query}"
+        url = f"http://127.0.0.1:{self.port}/{self.path}{self.query}"
         async with aconnect_sse(http, "GET", url, headers=headers) as source:
             self.opened += 1
             async for received in source.aiter_sse():

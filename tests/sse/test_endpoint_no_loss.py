@@ -103,11 +103,12 @@ async def test_a_subscriber_and_a_store_are_read_side_by_side_without_losing_the
     async with served(app) as port, line_to(port, cuts=cuts) as line, asyncio.timeout(30):
         client = Client(port=line, user_id=me, last_id="at-0")
         reading = asyncio.create_task(client.run(enough(500)))
+        await eventually(lambda: app.counters.open == 1 and not app.counters.lagging)
         for number in range(500):
             await write(store, [NoteWritten(user_id=me, number=number)])
             event = ServerSentEvent(event_type="note.read", user_id=me, data={"text": "x" * 50})
             await hub.publish(event)
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
         await reading
     assert client.numbers == list(range(500))
     assert "note.read" in client.others
