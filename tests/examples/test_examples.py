@@ -32,7 +32,7 @@ def examples(repository: Path) -> Path:
 
 def test_every_example_is_tested_here(examples: Path) -> None:
     names = {path.stem for path in examples.glob("*.py")}
-    assert names == {"custom_events", "import_statement", "quickstart"}
+    assert names == {"custom_events", "fastapi_service", "import_statement", "quickstart"}
 
 
 def test_the_quickstart_stores_tells_and_rebuilds(examples: Path) -> None:
@@ -88,3 +88,23 @@ def test_a_statement_of_ones_own_is_imported(examples: Path, repository: Path) -
     statement = repository / "dashtam_events" / "cli" / "statements" / "suncorp.ofx"
     printed = run(examples / "import_statement.py", str(statement))
     assert "imported: account 123456789, -16.85 AUD" in printed
+
+
+def test_the_service_answers_refuses_records_and_shows_live(examples: Path) -> None:
+    printed = run(examples / "fastapi_service.py").splitlines()
+    asked = [line for line in printed if line.startswith(("GET", "POST"))]
+    statuses = [int(line.partition(" -> ")[2].split()[0]) for line in asked]
+    assert statuses == [401, 201, 409, 200, 200, 200, 200]
+    assert '"detail":"Cannot record a sync, must be ACTIVE"' in asked[2]
+    assert asked[-1].count('"action":') == 4
+    assert printed[-3:] == [
+        "live: stream.open",
+        "live: provider.token.refreshed",
+        "live: provider.disconnected",
+    ]
+    assert [line for line in printed if line.startswith("logged")] == [
+        "logged: provider_connection_attempted",
+        "logged: provider_connection_succeeded",
+        "logged: provider_token_refresh_succeeded",
+        "logged: provider_disconnection_succeeded",
+    ]
