@@ -75,6 +75,7 @@ def types(session: nox.Session) -> None:
     install_group(session, "types")
     install_group(session, "bench")
     install_group(session, "tests")
+    install_group(session, "examples")
     install_wheel(session)
     session.run("mypy")
     pyright = {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
@@ -118,6 +119,7 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def examples(session: nox.Session) -> None:
     """Every example runs from start to end."""
+    install_group(session, "examples")
     install_wheel(session)
     leave_checkout(session)
     programs = sorted((ROOT / "examples").glob("*.py"))
