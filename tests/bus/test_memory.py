@@ -357,3 +357,36 @@ def test_the_refusal_of_a_closed_bus_pickles() -> None:
     error = pickle.loads(pickle.dumps(BusClosed("InMemoryEventBus")))
     assert isinstance(error, RuntimeError)
     assert str(error) == "InMemoryEventBus: closed; publish before aclose()"
+
+
+async def test_a_failure_can_be_read_where_logging_is_not_structured(
+    bus: InMemoryEventBus, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What a plain formatter prints; the message alone stays what a search looks for."""
+
+    async def fail(opened: DoorOpened) -> None:
+        raise LookupError(opened.door)
+
+    bus.subscribe(DoorOpened, fail)
+    opened = DoorOpened(door="the canary")
+    await bus.publish(opened)
+    [record] = caplog.records
+    message, told = logging.Formatter(logging.BASIC_FORMAT).format(record).splitlines()
+    assert message == "ERROR:dashtam_events.bus:event_handler_failed"
+    assert told.startswith(f"{__name__}.test_a_failure_can_be_read")
+    assert told.endswith(
+        f"fail raised LookupError at {vars(record)['where']}, told of DoorOpened {opened.event_id}"
+    )
+    assert "canary" not in told
+
+
+async def test_a_quiet_logger_hears_of_no_failure(
+    bus: InMemoryEventBus, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(_event: DoorOpened) -> None:
+        raise LookupError
+
+    bus.subscribe(DoorOpened, fail)
+    with caplog.at_level(logging.CRITICAL, logger="dashtam_events.bus"):
+        await bus.publish(DoorOpened())
+    assert caplog.records == []
