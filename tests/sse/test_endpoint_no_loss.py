@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from time import monotonic
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -28,6 +29,7 @@ from tests.sse.serving import (
     enough,
     eventually,
     line_to,
+    raw_stream,
     request,
     served,
     write,
@@ -92,6 +94,34 @@ async def test_joining_what_comes_live_leaves_no_seam(tmp_path: Path) -> None:
         await asyncio.gather(*reading)
     assert all(client.numbers == list(range(400)) for client in clients)
     assert all(client.opened == 1 for client in clients)
+
+
+async def test_what_is_handed_out_while_a_client_reads_its_last_page_is_not_lost() -> None:
+    """The others have it already when the client is done reading: it has to read once more."""
+    early, late = uuid4(), uuid4()
+    has_read, go_on = asyncio.Event(), asyncio.Event()
+
+    class Slow(InMemoryEventStore):
+        async def read_all(self, **options: Any) -> Any:
+            async for recorded in super().read_all(**options):
+                yield recorded
+            if options.get("subject") == late and not go_on.is_set():
+                has_read.set()
+                await go_on.wait()
+
+    store = Slow(registry=NOTES)
+    app = SSEEndpoint(authenticate=authenticate, store=store)
+    async with asyncio.timeout(5):
+        first = asyncio.create_task(raw_stream(app, early, lambda seen: len(seen) == 2))
+        await eventually(lambda: app.counters.open == 1 and not app.counters.lagging)
+        second = asyncio.create_task(raw_stream(app, late, lambda seen: len(seen) == 2))
+        await has_read.wait()
+        await write(store, [NoteWritten(user_id=late, number=1)])
+        await write(store, [NoteWritten(user_id=early, number=2)])
+        await first
+        go_on.set()
+        _, seen = await second
+    assert [event.type for event in seen] == ["stream.open", "note.written"]
 
 
 async def test_a_subscriber_and_a_store_are_read_side_by_side_without_losing_the_place() -> None:
