@@ -2,18 +2,29 @@
 
 import re
 import typing
-from collections.abc import Mapping
+from collections.abc import (
+    Hashable,
+    Mapping,
+    MutableMapping,
+    MutableSequence,
+    MutableSet,
+    Sequence,
+)
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any, get_args, get_origin
 
 import attrs
 
-from dashtam_events._frozen import FrozenDict
+from dashtam_events._frozen import kept
 from dashtam_events.declaration import Phase, Privacy
 from dashtam_events.errors import InvalidEventClass
 from dashtam_events.privacy import privacy_of
 
-__all__ = ["check_name", "checked_fields", "default_of"]
+__all__ = ["IDENTITY", "check_identity", "check_name", "checked_fields", "default_of"]
+
+IDENTITY = ("event_id", "occurred_at")
+"""The fields that every event has of `DomainEvent`, and that mean the same in each."""
 
 _IRREGULAR = frozenset(
     """Begun Bought Bound Broken Brought Built Cast Caught Chosen Cut Done Drawn Driven Fallen Fed
@@ -22,12 +33,17 @@ _IRREGULAR = frozenset(
     Shown Shut Sold Sought Spent Split Spoken Stolen Struck Stuck Sunk Sworn Taken Taught Thrown
     Told Torn Understood Undone Upheld Won Withdrawn Withheld Worn Written""".split()
 )
-_MUTABLE = {
-    list: "tuple[X, ...]",
-    dict: "Mapping[K, V]",
-    set: "frozenset[X]",
-    bytearray: "bytes",
-}
+_PARTICIPLES_IN_EED = frozenset(
+    "Agreed Disagreed Decreed Freed Guaranteed Pedigreed Refereed".split()
+)
+_PRESENT_IN_ED = frozenset("Bed Embed Imbed Shred".split())
+_TUPLE, _MAPPING, _SET = "tuple[X, ...]", "Mapping[K, V]", "frozenset[X]"
+_MUTABLE = (
+    dict.fromkeys((list, Sequence, MutableSequence), _TUPLE)
+    | dict.fromkeys((dict, MutableMapping), _MAPPING)
+    | dict.fromkeys((set, AbstractSet, MutableSet), _SET)
+    | {bytearray: "bytes"}
+)
 
 
 def check_name(name: str, workflow: str | None, phase: Phase | None) -> None:
@@ -43,12 +59,32 @@ def check_name(name: str, workflow: str | None, phase: Phase | None) -> None:
         return
     words = re.findall(r"[A-Z][a-z0-9]*", name.removesuffix("Event"))
     last = words[-1] if words else name
-    if not last.endswith("ed") and last not in _IRREGULAR:
+    if not _is_past(last):
         raise InvalidEventClass(
             name,
             "an event of a workflow says what happened: end its name with a past participle "
             "(AccountClosed, TransferFailed), or declare phase=Phase.OPERATIONAL",
         )
+
+
+def _is_past(word: str) -> bool:
+    if word.endswith("eed"):
+        return word in _PARTICIPLES_IN_EED
+    return word in _IRREGULAR or (word.endswith("ed") and word not in _PRESENT_IN_ED)
+
+
+def check_identity(cls: type, root: type) -> None:
+    """Refuse a class that defines anew what its events have of `root`, the root of all events.
+
+    Raises:
+        InvalidEventClass: it, or a class it is made of, has a field or attribute of that name.
+    """
+    for base in cls.__mro__[: cls.__mro__.index(root)]:
+        for name in IDENTITY:
+            if name in base.__dict__ or name in base.__dict__.get("__annotations__", {}):
+                raise InvalidEventClass(
+                    cls.__qualname__, f"{name!r} is every event's own: choose another name"
+                )
 
 
 def checked_fields(cls: type, fields: "list[attrs.Attribute[Any]]") -> "list[attrs.Attribute[Any]]":
@@ -77,24 +113,40 @@ def _checked(cls: type, field: "attrs.Attribute[Any]") -> "attrs.Attribute[Any]"
     if datetime in kinds:
         validators = [_aware] + ([field.validator] if field.validator else [])
         field = field.evolve(validator=attrs.validators.and_(*validators))
-    if Mapping in kinds and field.converter is None:
-        field = field.evolve(converter=_frozen)
+    if datetime in kinds or Mapping in kinds:
+        given = [field.converter] if field.converter else []
+        field = field.evolve(converter=attrs.converters.pipe(*given, kept) if given else kept)
     return field
 
 
 def _parts(annotation: Any) -> set[Any]:
-    """The annotation itself and, for a union, each of its members; generics as their origin."""
-    if get_origin(annotation) is typing.Annotated:
+    """Every type that the annotation is made of, at any depth; generics as their origin."""
+    origin = get_origin(annotation)
+    if origin is typing.Literal:
+        return set()
+    if origin is typing.Annotated:
         return _parts(get_args(annotation)[0])
-    if get_origin(annotation) in (typing.Union, type(int | str)):
-        return set().union(*(_parts(arg) for arg in get_args(annotation)))
-    return {get_origin(annotation) or annotation}
+    inner = [_parts(arg) for arg in get_args(annotation) if isinstance(arg, Hashable)]
+    return {origin or annotation}.union(*inner)
 
 
 def _refuse_mutable_type(cls: type, field: "attrs.Attribute[Any]") -> None:
     for kind in _parts(field.type):
         if kind in _MUTABLE:
             _refuse(cls, field, f"has a type that can change: use {_MUTABLE[kind]}")
+        if isinstance(kind, type) and attrs.has(kind) and not _is_frozen(kind):
+            _refuse(cls, field, f"has a type that can change: make {kind.__name__} frozen")
+
+
+def _is_frozen(kind: type) -> bool:
+    """Whether instances of an attrs class refuse to be changed; asked of one without fields."""
+    try:
+        setattr(object.__new__(kind), "anything", None)  # noqa: B010  # whatever its fields are
+    except attrs.exceptions.FrozenError:
+        return True
+    except Exception:  # noqa: BLE001  # it may refuse for any reason of its own
+        return False
+    return False
 
 
 def default_of(field: "attrs.Attribute[Any]") -> Any:
@@ -124,9 +176,13 @@ def _refuse(cls: type, field: "attrs.Attribute[Any]", why: str) -> None:
 
 
 def _aware(_instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    if isinstance(value, datetime) and value.utcoffset() is None:
-        raise ValueError(f"{attribute.name} is a naive datetime: give it a timezone")
+    if _has_naive(value):
+        raise ValueError(f"{attribute.name} has a naive datetime: give it a timezone")
 
 
-def _frozen(value: Any) -> Any:
-    return FrozenDict(value) if isinstance(value, Mapping) else value
+def _has_naive(value: Any) -> bool:
+    if isinstance(value, datetime):
+        return value.utcoffset() is None
+    if isinstance(value, Mapping):
+        return any(map(_has_naive, value.values()))
+    return isinstance(value, (tuple, frozenset)) and any(map(_has_naive, value))

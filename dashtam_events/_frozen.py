@@ -1,9 +1,10 @@
-"""An immutable, hashable mapping for the fields of events."""
+"""What the fields of events hold: a mapping that never changes, instants without a zone's name."""
 
 from collections.abc import ItemsView, Iterator, Mapping
+from datetime import datetime, timezone
 from typing import Any, TypeVar
 
-__all__ = ["EMPTY", "FrozenDict"]
+__all__ = ["EMPTY", "FrozenDict", "kept"]
 
 K = TypeVar("K")
 V = TypeVar("V", covariant=True)
@@ -47,3 +48,28 @@ class FrozenDict(Mapping[K, V]):
 
 
 EMPTY: FrozenDict[Any, Any] = FrozenDict()
+
+
+def kept(value: Any) -> Any:
+    """The value as an event keeps it, whatever collections it is nested in.
+
+    Mappings are copied. A datetime in a named zone takes the offset that it has there instead:
+    the name alone does not say which instant is meant in the hour that autumn repeats, so it
+    would not equal what is read back.
+    """
+    if isinstance(value, datetime):
+        return _at_its_offset(value)
+    if isinstance(value, Mapping):
+        return FrozenDict({key: kept(item) for key, item in value.items()})
+    if type(value) is tuple or type(value) is frozenset:
+        return type(value)(kept(item) for item in value)
+    return value
+
+
+def _at_its_offset(instant: datetime) -> datetime:
+    if instant.tzinfo is None or type(instant.tzinfo) is timezone:
+        return instant
+    offset = instant.utcoffset()
+    if offset is None:
+        return instant
+    return instant.replace(tzinfo=timezone(offset), fold=0)

@@ -7,7 +7,13 @@ from uuid import UUID
 
 import attrs
 
-from dashtam_events._checks import check_name, checked_fields, default_of
+from dashtam_events._checks import (
+    IDENTITY,
+    check_identity,
+    check_name,
+    checked_fields,
+    default_of,
+)
 from dashtam_events._clock import now
 from dashtam_events._frozen import EMPTY
 from dashtam_events._ids import new_id
@@ -27,7 +33,7 @@ from dashtam_events.privacy import personal, privacy_of, redact, secret
 
 __all__ = ["DomainEvent", "event", "spec_of"]
 
-_IDENTITY = ("event_id", "occurred_at")
+_UNDECORATED = "it is not an event: decorate it with @event"
 _T = TypeVar("_T")
 _E = TypeVar("_E", bound="DomainEvent")
 
@@ -43,10 +49,18 @@ def _is_utc(_instance: object, attribute: "attrs.Attribute[Any]", value: Any) ->
         raise ValueError(f"{attribute.name} must be an aware datetime: pass one with a timezone")
 
 
+def _let_attrs_construct(cls: type) -> None:
+    """Take the refusal of the undecorated away: attrs leaves a constructor alone that is there."""
+    own = cls.__dict__.get("__init__")
+    if cls.__bases__ != (object,) and own is DomainEvent.__dict__["__init__"]:
+        delattr(cls, "__init__")
+
+
 @dataclass_transform(
     frozen_default=True, kw_only_default=True, field_specifiers=(attrs.field, personal, secret)
 )
 def _base(cls: type[_T]) -> type[_T]:
+    _let_attrs_construct(cls)
     return attrs.define(frozen=True, slots=True, kw_only=True, repr=False, hash=False)(cls)
 
 
@@ -62,6 +76,15 @@ class DomainEvent:
 
     event_id: UUID = attrs.field(factory=new_id)
     occurred_at: datetime = attrs.field(factory=now, converter=_utc, validator=_is_utc)
+
+    def __init__(self, **_fields: Any) -> None:
+        raise InvalidEventClass(type(self).__qualname__, _UNDECORATED)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__init__" not in cls.__dict__:
+            # The constructor of a parent that is an event would not know the fields of this one.
+            cls.__init__ = DomainEvent.__init__  # type: ignore[method-assign]  # until @event writes it
 
     def __hash__(self) -> int:
         return hash(self.event_id)
@@ -79,7 +102,7 @@ def spec_of(cls: type[DomainEvent]) -> EventSpec:
     """
     spec = cls.__dict__.get("__event_spec__")
     if spec is None:
-        raise InvalidEventClass(cls.__qualname__, "it is not an event: decorate it with @event")
+        raise InvalidEventClass(cls.__qualname__, _UNDECORATED)
     return cast(EventSpec, spec)
 
 
@@ -144,6 +167,7 @@ def _declare(
         name_of_it = getattr(cls, "__qualname__", type(cls).__qualname__)
         raise InvalidEventClass(name_of_it, "it must be a subclass of DomainEvent")
     check_name(cls.__name__, declared.get("workflow"), phase)
+    check_identity(cls, DomainEvent)
     defined = _define(cls)
     if log_level is None:
         loud = phase in (Phase.FAILED, Phase.DENIED)
@@ -157,6 +181,7 @@ def _declare(
 
 
 def _define(cls: type[_E]) -> type[_E]:
+    _let_attrs_construct(cls)
     if "__hash__" not in cls.__dict__:
         # A class that defines __eq__ loses an inherited __hash__; attrs writes the former.
         cls.__hash__ = DomainEvent.__hash__  # type: ignore[method-assign]  # before attrs makes the slotted class
@@ -180,7 +205,7 @@ def _fields(cls: type[DomainEvent]) -> tuple[FieldSpec, ...]:
             default=default_of(field),
         )
         for field in attrs.fields(cast(type[attrs.AttrsInstance], cls))
-        if field.name not in _IDENTITY
+        if field.name not in IDENTITY
     )
 
 

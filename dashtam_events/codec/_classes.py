@@ -6,6 +6,8 @@ from typing import Any, cast
 
 import attrs
 
+from dashtam_events._checks import IDENTITY
+from dashtam_events._frozen import kept
 from dashtam_events.codec._forms import Form, Mismatch, placed
 from dashtam_events.codec._leaves import NAMES
 from dashtam_events.declaration import Privacy
@@ -19,8 +21,8 @@ Fields = dict[str, "tuple[attrs.Attribute[Any], Form]"]
 """The stored fields of a class by name, each with the form of its type."""
 
 _UTC = attrs.fields_dict(cast(Any, DomainEvent))["occurred_at"].converter
-_IDENTITY = ("event_id", "occurred_at")
-"""What an event has a default for when it happens, and must come with when it is read."""
+_IDLE = (None, _UTC, kept)
+"""The converters that have nothing to do for what `msgspec` reads."""
 _INVALID = "a value that its validator takes"
 
 
@@ -80,7 +82,7 @@ def _is_plain(cls: Any) -> bool:
     code = getattr(cls.__init__, "__code__", None)
     made_by_attrs = code is not None and code.co_filename.startswith("<attrs generated")
     return made_by_attrs and all(
-        field.init and field.alias == field.name and field.converter in (None, _UTC)
+        field.init and field.alias == field.name and field.converter in _IDLE
         for field in attrs.fields(cls)
     )
 
@@ -113,7 +115,7 @@ def _encoder(cls: Any, fields: Fields) -> Callable[[Any], Any]:
 def _decoder(cls: Any, fields: Fields, unknown: Callable[[str], None]) -> Callable[[Any], Any]:
     required = {name for name, (field, _) in fields.items() if field.default is attrs.NOTHING}
     if issubclass(cls, DomainEvent):
-        required.update(_IDENTITY)
+        required.update(IDENTITY)  # whose defaults are for what happens now
 
     def decode_instance(raw: Any) -> Any:
         if type(raw) is not dict:

@@ -2,10 +2,11 @@
 
 import copy
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
-from typing import Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import attrs
 import pytest
@@ -35,6 +36,20 @@ def opened(**changed: Any) -> AccountOpened:
     return AccountOpened(**(given | changed))
 
 
+@attrs.define
+class Counter:
+    """A value that can be changed."""
+
+    count: int = 0
+
+
+@attrs.frozen
+class Reading:
+    """A value that cannot."""
+
+    count: int = 0
+
+
 def field_of(annotation: Any, default: Any = attrs.NOTHING) -> Callable[[], Any]:
     """The definition of an event class with one field of that type and default."""
 
@@ -54,6 +69,13 @@ def field_of(annotation: Any, default: Any = attrs.NOTHING) -> Callable[[], Any]
         (field_of(dict[str, int]), "can change: use Mapping"),
         (field_of(set[int] | None, None), "can change: use frozenset"),
         (field_of(bytearray), "can change: use bytes"),
+        (field_of(Sequence[int]), r"can change: use tuple\[X, \.\.\.\]"),
+        (field_of(MutableMapping[str, int]), "can change: use Mapping"),
+        (field_of(tuple[list[int], ...]), r"can change: use tuple\[X, \.\.\.\]"),
+        (field_of(Mapping[str, list[int]]), r"can change: use tuple\[X, \.\.\.\]"),
+        (field_of(tuple[Annotated[set[int], "few"], ...] | None, None), "use frozenset"),
+        (field_of(Counter), "type that can change: make Counter frozen"),
+        (field_of(tuple[Counter, ...]), "type that can change: make Counter frozen"),
         (field_of(tuple[int, ...], attrs.field(factory=list)), "default that can change"),
         (field_of(object, []), "default that can change"),
         (field_of(datetime, datetime(2026, 1, 1)), "naive datetime"),  # noqa: DTZ001  # on purpose
@@ -70,6 +92,11 @@ def test_a_field_that_cannot_hold_is_refused(define: Callable[[], Any], reason: 
     assert "Unheard" in reason or "'held'" in str(caught.value)
 
 
+@pytest.mark.parametrize("annotation", [Reading, tuple[Reading, ...], Literal["list"], Any])
+def test_a_field_that_cannot_change_is_taken(annotation: Any) -> None:
+    assert field_of(annotation)()(held=None).held is None
+
+
 def test_a_private_field_is_refused() -> None:
     with pytest.raises(InvalidEventClass, match="without an underscore"):
 
@@ -78,7 +105,22 @@ def test_a_private_field_is_refused() -> None:
             _field: int
 
 
-@pytest.mark.parametrize("name", ["CloseAccount", "AccountCloses", "AccountClosing", "closing"])
+@pytest.mark.parametrize("redefine", ["annotated", "assigned", "inherited"])
+@pytest.mark.parametrize("name", ["event_id", "occurred_at"])
+def test_the_identity_of_an_event_is_not_its_own_to_define(name: str, redefine: str) -> None:
+    body: dict[str, Any] = {"__annotations__": {name: str}} if redefine != "assigned" else {name: 1}
+    bases: tuple[type, ...] = (DomainEvent,)
+    if redefine == "inherited":
+        bases, body = (type("Mixin", (), body), DomainEvent), {}
+    with pytest.raises(InvalidEventClass, match=f"{name!r} is every event's own: choose another"):
+        event(type("Redefined", bases, body))
+
+
+NOT_PAST = """CloseAccount AccountCloses AccountClosing closing TransferSucceed PaymentProceed
+    LimitExceed AccountNeed PageEmbed""".split()
+
+
+@pytest.mark.parametrize("name", NOT_PAST)
 def test_a_workflow_event_that_is_not_in_the_past_tense_is_refused(name: str) -> None:
     with pytest.raises(InvalidEventClass, match="past participle"):
         check_name(name, "closing", Phase.SUCCEEDED)
@@ -86,7 +128,11 @@ def test_a_workflow_event_that_is_not_in_the_past_tense_is_refused(name: str) ->
     check_name(name, "closing", Phase.OPERATIONAL)
 
 
-@pytest.mark.parametrize("name", ["AccountClosed", "TokenSent", "TransferFailedEvent"])
+PAST = """AccountClosed TokenSent TransferFailedEvent TransferSucceeded TermsAgreed FundsFreed
+    LoanGuaranteed""".split()
+
+
+@pytest.mark.parametrize("name", PAST)
 def test_the_past_tense_is_taken(name: str) -> None:
     check_name(name, "closing", None)
 
@@ -128,6 +174,30 @@ def test_a_class_without_the_decorator_is_no_event() -> None:
     for cls in (Undecorated, DomainEvent):
         with pytest.raises(InvalidEventClass, match="decorate it"):
             spec_of(cls)
+
+
+def test_an_undecorated_class_says_so_when_an_event_is_made_of_it() -> None:
+    class Forgotten(DomainEvent):
+        amount: int
+
+    class Extended(AccountOpened):
+        amount: int
+
+    for made in (Forgotten, Extended, DomainEvent):
+        make: Any = made
+        with pytest.raises(InvalidEventClass, match="not an event: decorate it with @event"):
+            make(owner=ID, amount=1)
+
+
+def test_an_own_constructor_is_kept() -> None:
+    @event
+    class Counted(DomainEvent):
+        number: int
+
+        def __init__(self, text: str) -> None:
+            self.__attrs_init__(number=int(text))  # type: ignore[attr-defined]  # written by attrs
+
+    assert Counted("7").number == 7
 
 
 def test_a_declaration_is_filled_in_from_the_class() -> None:
@@ -181,6 +251,41 @@ def test_a_naive_instant_is_refused(zone: tzinfo | None) -> None:
             opened(**{field: datetime(2026, 1, 1, tzinfo=zone)})
 
 
+@event
+class Scheduled(DomainEvent):
+    at: datetime | None = None
+    dates: tuple[datetime, ...] = ()
+    named: Mapping[str, datetime] = EMPTY
+    both: Mapping[str, tuple[datetime, ...]] = EMPTY
+
+
+@pytest.mark.parametrize("zone", [None, Nowhere()])
+def test_a_naive_instant_within_a_collection_is_refused(zone: tzinfo | None) -> None:
+    naive = datetime(2026, 1, 1, tzinfo=zone)
+    given: list[dict[str, Any]] = [
+        {"dates": (WHEN, naive)},
+        {"named": {"a": naive}},
+        {"both": {"a": (naive,)}},
+    ]
+    for fields in given:
+        (name,) = fields
+        with pytest.raises(ValueError, match=f"{name} has a naive datetime: give it a timezone"):
+            Scheduled(**fields)
+
+
+@pytest.mark.parametrize("fold", [0, 1])
+def test_the_zone_of_a_datetime_is_kept_as_its_offset(fold: int) -> None:
+    """In the hour that autumn repeats, a zone's name alone would not say which one is meant."""
+    twice = datetime(2025, 10, 26, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"), fold=fold)
+    fixed = datetime(2025, 10, 26, 2, 30, tzinfo=timezone(timedelta(hours=2 - fold)))
+    named: dict[str, Any] = {"named": {"a": twice}, "both": {"a": (twice,)}}
+    made = Scheduled(at=twice, dates=(twice,), **named)
+    assert (made.at, made.dates) == (fixed, (fixed,))
+    assert (made.named, made.both) == ({"a": fixed}, {"a": (fixed,)})
+    assert made.at is not None
+    assert made.at.utcoffset() == twice.utcoffset()
+
+
 def test_events_are_equal_when_all_but_the_secrets_is() -> None:
     assert opened() == opened()
     assert opened(pin="1") == opened(pin="2")
@@ -208,6 +313,18 @@ def test_a_mapping_is_copied_on_the_way_in() -> None:
     limits["b"] = 2
     assert happened.limits == {"a": 1}
     assert isinstance(happened.limits, FrozenDict)
+
+
+def test_a_mapping_within_a_mapping_is_copied_too() -> None:
+    @event
+    class Nested(DomainEvent):
+        deep: Mapping[str, Mapping[str, int]]
+
+    inner = {"a": 1}
+    happened = Nested(deep={"x": inner})
+    inner["b"] = 2
+    assert happened.deep == {"x": {"a": 1}}
+    assert hash(happened.deep) == hash(FrozenDict({"x": FrozenDict({"a": 1})}))
 
 
 def test_an_own_hash_is_kept() -> None:

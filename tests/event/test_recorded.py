@@ -133,6 +133,7 @@ def test_a_name_is_taken_once_and_a_frozen_registry_takes_no_more() -> None:
 
 
 FACTS: dict[str, Any] = {"UUID": ID, "int": 3, "float": 1.5, "str": "text", "int | str": 3}
+FACTS["Mapping"] = {"text": ("text",)}
 
 
 def _error_classes() -> list[type[DashtamEventsError]]:
