@@ -19,6 +19,8 @@
     │   ├── InvalidHistory         a stream whose events cannot have happened in that order
     │   └── UnappliedEvent         an event that the aggregate has no method for
     ├── BusClosed                  a bus was published to after it was closed (also a RuntimeError)
+    ├── ClosedFromWithin           a handler closed the bus it runs on (also a RuntimeError)
+    ├── HandlerNotAsync            a handler returns nothing to await (also a TypeError)
     ├── SessionRequired            a handler needs the publisher's session (also a RuntimeError)
     ├── TransactionContractViolation  a handler ended a transaction that is not its own
     ├── SavepointsNotReal          an engine whose savepoints survive a rollback
@@ -47,6 +49,7 @@ __all__ = [
     "AuditNotRecorded",
     "AuditUnreadable",
     "BusClosed",
+    "ClosedFromWithin",
     "CodecError",
     "DashtamEventsError",
     "DecodingError",
@@ -58,6 +61,7 @@ __all__ = [
     "EmailTemplatesMissing",
     "EncodingError",
     "FutureSchemaVersion",
+    "HandlerNotAsync",
     "InvalidCursor",
     "InvalidEventClass",
     "InvalidHistory",
@@ -279,6 +283,28 @@ class BusClosed(DashtamEventsError, RuntimeError):
 
     def __str__(self) -> str:
         return f"{self.bus}: closed; publish before aclose()"
+
+
+class ClosedFromWithin(DashtamEventsError, RuntimeError):
+    """A handler waited for the bus that it runs on to close."""
+
+    def __init__(self, bus: str) -> None:
+        super().__init__(bus)
+        self.bus = bus
+
+    def __str__(self) -> str:
+        return f"{self.bus}: a handler that closes its bus would wait for itself; close it outside"
+
+
+class HandlerNotAsync(DashtamEventsError, TypeError):
+    """A handler is no coroutine function and returns nothing that could be awaited."""
+
+    def __init__(self, handler: str) -> None:
+        super().__init__(handler)
+        self.handler = handler
+
+    def __str__(self) -> str:
+        return f"{self.handler}: returns nothing to await; write `async def`"
 
 
 class SessionRequired(DashtamEventsError, RuntimeError):

@@ -5,12 +5,14 @@ import dis
 import inspect
 from collections.abc import Awaitable, Callable
 from functools import partial
+from itertools import pairwise
 from types import CodeType, FunctionType, MethodType
 from typing import Any
 
 import attrs
 
 from dashtam_events.bus.protocol import EventContext, OnError
+from dashtam_events.errors import HandlerNotAsync
 from dashtam_events.event import DomainEvent
 
 __all__ = ["Audience", "Subscription"]
@@ -46,6 +48,7 @@ class Subscription:
 
         Raises:
             TypeError: it can be called neither with an event nor with an event and a context.
+            HandlerNotAsync: it surely returns nothing to await.
             ValueError: `on_error` is neither of its two words.
         """
         on_error = on_error or getattr(handler, "on_error", "abort")
@@ -53,10 +56,13 @@ class Subscription:
             raise ValueError("on_error is 'abort' or 'isolate'")
         if transactional is None:
             transactional = bool(getattr(handler, "transactional", False))
+        wants_context = _wants_context(handler)
+        if _surely_not_async(handler):
+            raise HandlerNotAsync(_name_of(handler))
         return cls(
             handler=handler,
             timeout=timeout,
-            wants_context=_wants_context(handler),
+            wants_context=wants_context,
             may_suspend=_may_suspend(handler),
             transactional=transactional,
             on_error=on_error,
@@ -71,17 +77,15 @@ class Subscription:
         """Run the handler in this task, for at most its timeout."""
         arguments = (event, context) if self.wants_context else (event,)
         async with asyncio.timeout(self.timeout):
-            await self.handler(*arguments)
+            awaited = self.handler(*arguments)
+            if not inspect.isawaitable(awaited):
+                raise HandlerNotAsync(self.name)
+            await awaited
 
     @property
     def name(self) -> str:
         """The module and the qualified name of the handler."""
-        named: Any = self.handler
-        while isinstance(named, partial):
-            named = named.func
-        if not hasattr(named, "__qualname__"):
-            named = type(named)
-        return f"{named.__module__}.{named.__qualname__}"
+        return _name_of(self.handler)
 
 
 @attrs.frozen(kw_only=True)
@@ -111,6 +115,15 @@ class Audience:
         )
 
 
+def _name_of(handler: Callable[..., Any]) -> str:
+    named: Any = handler
+    while isinstance(named, partial):
+        named = named.func
+    if not hasattr(named, "__qualname__"):
+        named = type(named)
+    return f"{named.__module__}.{named.__qualname__}"
+
+
 def _wants_context(handler: Callable[..., Any]) -> bool:
     try:
         signature = inspect.signature(handler)
@@ -132,6 +145,32 @@ def _may_suspend(handler: Callable[..., Any]) -> bool:
         called = type(handler).__call__
         return not isinstance(called, FunctionType) or _may_suspend(called)
     return not inspect.iscoroutinefunction(handler) or _can_give_way(handler.__code__)
+
+
+def _surely_not_async(handler: Callable[..., Any]) -> bool:
+    if isinstance(handler, partial):
+        return _surely_not_async(handler.func)
+    if isinstance(handler, MethodType):
+        return _surely_not_async(handler.__func__)
+    if not isinstance(handler, FunctionType):
+        called = type(handler).__call__
+        return isinstance(called, FunctionType) and _surely_not_async(called)
+    flags = handler.__code__.co_flags
+    if flags & (inspect.CO_COROUTINE | inspect.CO_ITERABLE_COROUTINE):
+        return False
+    yields = bool(flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR))
+    return yields or _returns_constants(handler.__code__)
+
+
+def _returns_constants(code: CodeType) -> bool:
+    # Nothing that stands in the code itself, None above all, can be awaited. A `return` that is
+    # jumped to may return what was computed elsewhere.
+    steps = pairwise(dis.get_instructions(code))
+    return all(
+        before.opname == "LOAD_CONST" and not step.is_jump_target
+        for before, step in steps
+        if step.opname == "RETURN_VALUE"
+    )
 
 
 def _can_give_way(code: CodeType) -> bool:

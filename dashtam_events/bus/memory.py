@@ -11,7 +11,7 @@ from dashtam_events.bus._failure import log_failure, log_undelivered
 from dashtam_events.bus._subscription import Audience, Subscription
 from dashtam_events.bus._transaction import run_transactional
 from dashtam_events.bus.protocol import DatabaseSession, EventContext, Handler, OnError
-from dashtam_events.errors import BusClosed
+from dashtam_events.errors import BusClosed, ClosedFromWithin
 from dashtam_events.event import DomainEvent, spec_of
 from dashtam_events.recorded import EventMetadata, RecordedEvent, UnknownEvent
 from dashtam_events.store.protocol import MetadataLike
@@ -48,7 +48,7 @@ class InMemoryEventBus:
         self._timeout = timeout
         self._logger = logger or logging.getLogger("dashtam_events.bus")
         self._audiences: dict[type[DomainEvent], Audience] = {}
-        self._under_way: set[asyncio.Future[None]] = set()
+        self._under_way: dict[asyncio.Future[None], list[asyncio.Task[Any] | None]] = {}
         self._closed = False
 
     @overload
@@ -120,11 +120,13 @@ class InMemoryEventBus:
 
         Raises:
             BusClosed: the bus is closed.
+            TypeError: what is published is no event.
         """
         if self._closed:
             raise BusClosed(type(self).__name__)
         audience = self._audiences.get(type(event))
         if audience is None:
+            _check_event(event)
             return
         context = _NO_CONTEXT
         if metadata is not None or recorded is not None:
@@ -138,7 +140,13 @@ class InMemoryEventBus:
         """Wait for the publishes under way, then take no more; closing twice is fine.
 
         See `EventBus.aclose`.
+
+        Raises:
+            ClosedFromWithin: a handler of this bus waits for it.
         """
+        caller = asyncio.current_task()
+        if any(caller in tasks for tasks in self._under_way.values()):
+            raise ClosedFromWithin(type(self).__name__)
         while self._under_way:
             await asyncio.wait(self._under_way)
         self._closed = True
@@ -157,14 +165,14 @@ class InMemoryEventBus:
         """Run the transactional handlers now; the others now, or when the session commits."""
         scope = _scope(session)
         done = asyncio.get_running_loop().create_future()
-        self._under_way.add(done)
+        self._under_way[done] = [asyncio.current_task()]
         try:
             await run_transactional(audience.transactional, event, context, scope, self._logger)
             later = partial(self._start, audience, event, context, copy_context())
             if scope is None or not scope.after_commit(later):
                 await self._deliver(audience, event, context)
         finally:
-            self._under_way.discard(done)
+            del self._under_way[done]
             done.set_result(None)
 
     def _start(
@@ -178,8 +186,8 @@ class InMemoryEventBus:
             return
         delivery = self._deliver(audience, event, context)
         task = asyncio.get_running_loop().create_task(delivery, context=variables)
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        self._under_way[task] = []
+        task.add_done_callback(self._under_way.pop)
 
     async def _deliver(self, audience: Audience, event: DomainEvent, context: EventContext) -> None:
         self._run(audience.at_once, event, context)
@@ -203,18 +211,18 @@ class InMemoryEventBus:
         self, subscriptions: tuple[Subscription, ...], event: DomainEvent, context: EventContext
     ) -> None:
         done = asyncio.get_running_loop().create_future()
-        self._under_way.add(done)
+        tasks = self._under_way[done] = []
         try:
             async with asyncio.TaskGroup() as group:
                 for each in subscriptions:
                     if each.may_suspend:
-                        group.create_task(self._guard(each, event, context))
+                        tasks.append(group.create_task(self._guard(each, event, context)))
                     else:
                         # Those that were subscribed before it start before it.
                         await asyncio.sleep(0)
                         self._run((each,), event, context)
         finally:
-            self._under_way.discard(done)
+            del self._under_way[done]
             done.set_result(None)
 
     async def _guard(
@@ -229,6 +237,15 @@ class InMemoryEventBus:
             log_failure(self._logger, subscription, event, error)
         except Exception as error:  # noqa: BLE001  # it harms no other
             log_failure(self._logger, subscription, event, error)
+
+
+def _check_event(event: Any) -> None:
+    if not isinstance(event, DomainEvent):
+        wrong = event if isinstance(event, type) else type(event)
+        what = "the class" if wrong is event else "a"
+        raise TypeError(
+            f"publish takes an event, an instance of DomainEvent, not {what} {wrong.__qualname__}"
+        )
 
 
 def _is_cancelled() -> bool:

@@ -132,6 +132,9 @@ class EventBus(Protocol):
         Raises:
             InvalidEventClass: a class is not decorated with `event`, so nothing could be heard.
             TypeError: the handler cannot be called with an event.
+            HandlerNotAsync: it surely returns nothing to await. One of which that is not sure
+                (a function without `async` that returns something) is called, and logged as
+                failed with this error.
             ValueError: `on_error` is neither of its two words.
         """
         ...
@@ -172,7 +175,7 @@ class EventBus(Protocol):
             TransactionContractViolation: a transactional handler ended the transaction or its
                 savepoint; roll back.
             MissingExtra: a session was passed and the extra `sqlalchemy` is not installed.
-            TypeError: `session` is no asynchronous session of SQLAlchemy.
+            TypeError: `event` is no event, or `session` no asynchronous session of SQLAlchemy.
             Exception: whatever a transactional handler with `on_error="abort"` raised.
         """
         ...
@@ -182,7 +185,10 @@ class EventBus(Protocol):
 
         What is published while it waits (by a handler, say) is still delivered. What was
         published in a transaction that has not ended by then is not: the commit then logs
-        `event_not_delivered`. A handler must not close the bus it runs on: it would wait for
-        itself.
+        `event_not_delivered`. A handler must not wait for this, because it would wait for itself;
+        it may start a task that does.
+
+        Raises:
+            ClosedFromWithin: a handler of this bus waits for it.
         """
         ...

@@ -5,6 +5,7 @@ import logging
 import pickle
 import subprocess
 import sys
+import types
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -12,7 +13,7 @@ from uuid import uuid4
 import pytest
 
 from dashtam_events.bus import EventBus, EventContext, InMemoryEventBus
-from dashtam_events.errors import BusClosed
+from dashtam_events.errors import BusClosed, ClosedFromWithin, HandlerNotAsync
 from dashtam_events.event import DomainEvent, event
 from dashtam_events.recorded import EventMetadata, Position, RecordedEvent, StreamId, UnknownEvent
 from dashtam_events.testing.bus_contract import BusContract
@@ -390,3 +391,151 @@ async def test_a_quiet_logger_hears_of_no_failure(
     with caplog.at_level(logging.CRITICAL, logger="dashtam_events.bus"):
         await bus.publish(DoorOpened())
     assert caplog.records == []
+
+
+def _returns_nothing(_event: DoorOpened) -> None:
+    len("it ran")
+
+
+def _returns_nothing_either_way(event: DoorOpened) -> None:
+    if event.door == "front":
+        return
+    len("it ran")
+
+
+def _yields(_event: DoorOpened) -> Any:
+    yield
+
+
+async def _yields_too(_event: DoorOpened) -> Any:
+    yield
+
+
+class _Plain:
+    def __call__(self, _event: DoorOpened) -> None:
+        return None
+
+    def hear(self, _event: DoorOpened) -> None:
+        return None
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        *(_returns_nothing, _returns_nothing_either_way, _yields, _yields_too, lambda _event: None),
+        *(_Plain(), _Plain().hear, partial(_returns_nothing), partial(_Plain())),
+        lambda _event: 7,
+    ],
+)
+def test_what_returns_nothing_to_await_is_no_handler(bus: InMemoryEventBus, handler: Any) -> None:
+    with pytest.raises(HandlerNotAsync, match="write `async def`") as refusal:
+        bus.subscribe(DoorOpened, handler)
+    assert refusal.value.handler.startswith(__name__)
+    assert isinstance(refusal.value, TypeError)
+
+
+@pytest.mark.parametrize("wrap", [lambda handler: handler, partial])
+async def test_a_function_that_may_return_an_awaitable_is_a_handler(
+    bus: InMemoryEventBus, wrap: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard = []
+
+    async def hear(opened: DoorOpened) -> None:
+        heard.append(opened.door)
+
+    def conditional(opened: DoorOpened) -> Any:
+        return hear(opened) if opened.door else None
+
+    def either(opened: DoorOpened) -> Any:
+        return hear(opened) or None
+
+    @types.coroutine
+    def by_hand(opened: DoorOpened) -> Any:
+        heard.append(opened.door)
+        yield
+
+    def late(opened: DoorOpened) -> Any:
+        return asyncio.ensure_future(hear(opened))
+
+    for handler in (conditional, either, by_hand, late):
+        bus.subscribe(DoorOpened, wrap(handler))
+    await bus.publish(DoorOpened())
+    assert heard == ["front"] * 4
+    assert failures(caplog) == []
+
+
+async def test_a_handler_that_turns_out_not_to_be_async_is_logged_as_that(
+    bus: InMemoryEventBus, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard: list[Any] = []
+    handlers: list[Any] = [heard.append, lambda opened: heard.insert(0, opened)]
+    for handler in handlers:
+        bus.subscribe(DoorOpened, handler)
+    await bus.publish(DoorOpened())
+    assert len(heard) == 2
+    assert [each["error_type"] for each in failures(caplog)] == ["HandlerNotAsync"] * 2
+
+
+@pytest.mark.parametrize("wrong", ["x", None, DoorOpened, [DoorOpened()]])
+async def test_only_an_event_is_published(bus: InMemoryEventBus, wrong: Any) -> None:
+    with pytest.raises(TypeError, match="publish takes an event, an instance of"):
+        await bus.publish(wrong)
+
+
+async def test_a_handler_that_closes_its_bus_is_told_that_it_cannot(
+    bus: InMemoryEventBus, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It would wait for itself; the bus stays open."""
+    heard = []
+
+    async def close(opened: DoorOpened) -> None:
+        heard.append(opened.door)
+        await bus.aclose()
+
+    bus.subscribe(DoorOpened, close)
+    async with asyncio.timeout(5):
+        await bus.publish(DoorOpened())
+        await bus.publish(DoorOpened(door="back"))
+    assert heard == ["front", "back"]
+    assert [each["error_type"] for each in failures(caplog)] == ["ClosedFromWithin"] * 2
+    await bus.aclose()
+
+
+async def test_a_transactional_handler_cannot_close_its_bus_either(bus: InMemoryEventBus) -> None:
+    class Closing:
+        transactional = True
+
+        def needs_session(self, _event: DoorOpened) -> bool:
+            return False
+
+        async def __call__(self, _event: DoorOpened) -> None:
+            await bus.aclose()
+
+    bus.subscribe(DoorOpened, Closing())
+    async with asyncio.timeout(5):
+        with pytest.raises(ClosedFromWithin, match="would wait for itself"):
+            await bus.publish(DoorOpened())
+        await bus.aclose()
+
+
+async def test_a_handler_may_have_its_bus_closed_by_a_task_of_its_own(
+    bus: InMemoryEventBus,
+) -> None:
+    closing = []
+
+    async def close_later(_event: DoorOpened) -> None:
+        closing.append(asyncio.ensure_future(bus.aclose()))
+        await asyncio.sleep(0)
+
+    bus.subscribe(DoorOpened, close_later)
+    await bus.publish(DoorOpened())
+    async with asyncio.timeout(5):
+        await closing[0]
+    with pytest.raises(BusClosed):
+        await bus.publish(DoorOpened())
+
+
+@pytest.mark.parametrize("error", [HandlerNotAsync("shop.greet"), ClosedFromWithin("Bus")])
+def test_the_refusals_of_a_bus_pickle(error: Exception) -> None:
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again)) == (type(error), str(error))
