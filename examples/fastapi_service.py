@@ -96,12 +96,14 @@ class Service:
     @asynccontextmanager
     async def lifespan(self, _app: FastAPI) -> AsyncGenerator[None]:
         """Open everything, and close it in the end."""
-        await create_audit_tables(self.engine)
-        async with self.store, self.live.lifespan():
-            await self.catch_up()
-            yield
-            await self.bus.aclose()
-        await self.engine.dispose()
+        try:
+            await create_audit_tables(self.engine)
+            async with self.store, self.live.lifespan():
+                await self.catch_up()
+                yield
+                await self.bus.aclose()
+        finally:
+            await self.engine.dispose()
 
     async def catch_up(self) -> None:
         """Add the audit rows that were never committed; an event that has one keeps it."""
