@@ -125,6 +125,7 @@ def test_wall_3_backends_may_not_import_each_other(house: Path, plant: Plant) ->
         ("door-ids", ["uuid_utils"]),
         ("door-cli", ["click", "ofxparse", "rich"]),
         ("door-adapters", ["aiosmtplib", "jinja2", "structlog"]),
+        ("door-postgres", ["asyncpg"]),
         ("door-redis", ["redis"]),
         ("door-sqlalchemy", ["aiosqlite", "alembic", "sqlalchemy"]),
         ("door-testing", ["hypothesis", "pytest", "pytest_asyncio"]),
@@ -181,6 +182,7 @@ EXTRAS = (
     *(
         "aiosmtplib",
         "aiosqlite",
+        "asyncpg",
         "click",
         "hypothesis",
         "jinja2",
@@ -235,6 +237,7 @@ def test_wall_5_what_the_front_door_opens_is_seen(
         ("from dashtam_events.testing import events", "testing"),
         ("import dashtam_events.bus.session", "sqlalchemy"),
         ("import dashtam_events.sse.redis", "redis"),
+        ("import dashtam_events.store.postgres", "postgres"),
         ("import dashtam_events.adapters.audit", "audit"),
     ],
 )

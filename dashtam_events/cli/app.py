@@ -10,6 +10,7 @@ from dashtam_events.cli.audit import audit
 from dashtam_events.cli.catalogue import catalogue
 from dashtam_events.cli.demo import demo
 from dashtam_events.cli.history import log, stream
+from dashtam_events.cli.migrate import migrate
 from dashtam_events.connection.diagram import mermaid
 from dashtam_events.errors import DashtamEventsError
 
@@ -71,5 +72,5 @@ def diagram() -> None:
     click.echo(mermaid(), nl=False)
 
 
-for _each in (demo, log, stream, audit, catalogue, diagram):
+for _each in (demo, log, stream, audit, catalogue, diagram, migrate):
     command.add_command(_each)

@@ -1,0 +1,81 @@
+"""What the errors of PostgreSQL and of its driver mean to the user; none leaves this room."""
+
+import asyncpg
+
+from dashtam_events.errors import StoreBusy, StoreError, StoreUnavailable
+
+__all__ = ["FOREIGN", "is_lost", "meaning", "was_refused"]
+
+FOREIGN = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+)
+"""Everything that the driver raises; a command that takes too long is an OSError too."""
+
+_BUSY = (
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+)
+_LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    ConnectionError,
+)
+_POOLER = (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError)
+_REASONS = {
+    "28000": "access is denied",
+    "28P01": "access is denied: wrong user or password",
+    "3D000": "there is no such database",
+    "42501": "access is denied: this role lacks a privilege",
+    "42883": "its schema has no function append: run `dashtam-events migrate`",
+    "42P01": "its schema has no tables: run `dashtam-events migrate`",
+    "53100": "the disk is full",
+    "53300": "the server has no connection left",
+    "57014": "the statement was cancelled",
+    "57P03": "the server is starting up or shutting down",
+    "25006": "it cannot be written to: a standby, or a transaction for reading only",
+    "25P02": "the transaction around it has failed already: roll it back",
+    "DE001": "appends need a transaction of isolation READ COMMITTED",
+}
+
+
+def meaning(error: BaseException, store: str, waited: float) -> StoreError:
+    """The error of ours that says the same; `waited` is how long a busy store was waited for."""
+    if isinstance(error, _BUSY):
+        return StoreBusy(store, waited)
+    return StoreUnavailable(store, _reason(error))
+
+
+def _reason(error: BaseException) -> str:
+    """Never the server's own words: they may hold the value of a field."""
+    if isinstance(error, _POOLER):
+        return "a transaction pooler is in the way: open the store with transaction_pooler=True"
+    if isinstance(error, TimeoutError):
+        return "it did not answer in time"
+    if is_lost(error):
+        return "the connection was lost"
+    if isinstance(error, asyncpg.PostgresError):
+        code = getattr(error, "sqlstate", None) or ""
+        return _REASONS.get(code, f"PostgreSQL refused it: {type(error).__name__} ({code})")
+    if isinstance(error, OSError):
+        return f"the server cannot be reached: {error.strerror or type(error).__name__}"
+    return f"the driver refused it: {type(error).__name__}"
+
+
+def is_lost(error: BaseException | None) -> bool:
+    """Whether the connection is gone, and with it the answer."""
+    if isinstance(error, asyncpg.InterfaceError):
+        return "closed" in str(error)
+    return isinstance(error, _LOST)
+
+
+def was_refused(error: StoreError) -> bool:
+    """Whether the server, or the driver before it, would not take what it was given."""
+    cause = error.__cause__
+    foreign = isinstance(cause, asyncpg.PostgresError | asyncpg.InterfaceError)
+    return foreign and not is_lost(cause) and not isinstance(error, StoreBusy)

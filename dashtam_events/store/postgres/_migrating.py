@@ -1,0 +1,142 @@
+"""Brings the schema of a database to the version that this release works with; forwards only."""
+
+from typing import Any
+
+import attrs
+
+from dashtam_events.errors import StoreUnavailable
+from dashtam_events.store.postgres._failures import FOREIGN
+from dashtam_events.store.postgres._schema import (
+    CHANNEL,
+    MIGRATIONS,
+    SCHEMA_VERSION,
+    check_schema,
+    lock_key,
+)
+from dashtam_events.store.postgres._server import Server
+
+__all__ = ["Migration", "bring_up", "migrate", "refuse_other_versions"]
+
+_LEDGER = """
+CREATE SCHEMA IF NOT EXISTS {schema};
+CREATE TABLE IF NOT EXISTS {schema}.migrations (
+    version integer PRIMARY KEY,
+    applied_at timestamptz NOT NULL DEFAULT now()
+);
+"""
+
+
+@attrs.frozen(kw_only=True)
+class Migration:
+    """What a migration did: the versions of the schema before it (0: there was none) and after."""
+
+    schema: str
+    before: int
+    after: int
+
+
+async def migrate(dsn: str, *, schema: str = "events", timeout: float = 60.0) -> Migration:
+    """Bring a store's schema to the version of this release, in one transaction.
+
+    Any number of processes may do it at once: one does it, the others wait and find it done. The
+    role needs the right to create schemas in the database, or to create tables in this schema.
+
+    Args:
+        dsn: the address of the database.
+        schema: the namespace in which the tables are.
+        timeout: how many seconds to connect, to wait for others, and to work, each.
+
+    Raises:
+        StoreUnavailable: the server or the schema cannot serve; nothing was changed.
+        StoreBusy: another process held the schema for longer.
+    """
+    check_schema(schema)
+    server = Server(
+        dsn=dsn,
+        schema=schema,
+        connect_timeout=timeout,
+        command_timeout=2 * timeout,
+        busy_timeout=timeout,
+    )
+    return await bring_up(server)
+
+
+async def bring_up(server: Server) -> Migration:
+    """See `migrate`."""
+    connection = await server.connect()
+    try:
+        before = await _version(connection, server.schema)
+        _refuse_newer(server, before)
+        if before < SCHEMA_VERSION:
+            async with connection.transaction(isolation="read_committed"):
+                before = await _raise_version(connection, server)
+    except FOREIGN as error:
+        raise server.meaning(error) from error
+    finally:
+        connection.terminate()
+    return Migration(schema=server.schema, before=before, after=SCHEMA_VERSION)
+
+
+async def _raise_version(connection: Any, server: Server) -> int:
+    schema = server.schema
+    wait = max(1, round(server.busy_timeout * 1000))
+    await connection.execute(f"SET LOCAL lock_timeout = {wait}")
+    await connection.execute(f"SELECT pg_advisory_xact_lock({lock_key('migrate', schema)})")
+    before = await _version(connection, schema)
+    _refuse_newer(server, before)
+    if before == 0:
+        await _refuse_strangers(connection, server)
+    for version in range(before + 1, SCHEMA_VERSION + 1):
+        await connection.execute(_sql(version, schema))
+    return before
+
+
+def _sql(version: int, schema: str) -> str:
+    ledger = _LEDGER if version == 1 else ""
+    done = "INSERT INTO {schema}.migrations (version) VALUES ({version});"
+    return (ledger + MIGRATIONS[version - 1] + done).format(
+        schema=schema,
+        key=lock_key("append", schema),
+        channel=CHANNEL.format(schema=schema),
+        version=version,
+    )
+
+
+async def _version(connection: Any, schema: str) -> int:
+    """The version of the schema, 0 where there is none."""
+    if await connection.fetchval("SELECT to_regclass($1)", f"{schema}.migrations") is None:
+        return 0
+    version = await connection.fetchval(f"SELECT max(version) FROM {schema}.migrations")  # noqa: S608  # a checked name
+    return version or 0
+
+
+async def _refuse_strangers(connection: Any, server: Server) -> None:
+    for table in ("events", "attachments", "migrations"):
+        name = f"{server.schema}.{table}"
+        if await connection.fetchval("SELECT to_regclass($1)", name) is not None:
+            raise StoreUnavailable(server.shown, f"a table {name} of something else is there")
+
+
+def _refuse_newer(server: Server, version: int) -> None:
+    if version > SCHEMA_VERSION:
+        reason = (
+            f"its schema was made by a newer release (version {version}, this one knows "
+            f"{SCHEMA_VERSION}): upgrade dashtam-events"
+        )
+        raise StoreUnavailable(server.shown, reason)
+
+
+async def refuse_other_versions(server: Server) -> None:
+    """Raises `StoreUnavailable` unless the schema is of this very version."""
+    connection = await server.connect()
+    try:
+        version = await _version(connection, server.schema)
+    except FOREIGN as error:
+        raise server.meaning(error) from error
+    finally:
+        connection.terminate()
+    _refuse_newer(server, version)
+    if version < SCHEMA_VERSION:
+        found = f"has version {version}" if version else "does not exist"
+        reason = f"its schema {found}, and not {SCHEMA_VERSION}: run `dashtam-events migrate`"
+        raise StoreUnavailable(server.shown, reason)

@@ -1,0 +1,110 @@
+"""Reading pages of events, and the few other questions that a store is asked."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+from uuid import UUID
+
+from dashtam_events.recorded import RecordedEvent
+from dashtam_events.store._rows import LogQuery, Row, Scribe, StreamQuery
+from dashtam_events.store.postgres._server import Fetch
+from dashtam_events.store.protocol import Attachment
+
+__all__ = ["Reader"]
+
+# A short first page answers quickly whoever wants only a few events.
+_FIRST_PAGE = 64
+_PAGE = 512
+
+_COLUMNS = """uuid_send(e.event_id), e.stream, e.version, e.type, e.schema_version, e.subject,
+    e.recorded_at, e.data, e.metadata"""
+_STREAM = """SELECT e.position, {columns} FROM {schema}.events e
+    WHERE e.stream = $1 AND e.version > $2 AND e.version <= $3 ORDER BY e.version LIMIT $4"""
+_LOG = """SELECT e.position, {columns} FROM {schema}.events e
+    WHERE e.position > $1 ORDER BY e.position LIMIT $2"""
+_SUBJECT = """SELECT e.position, {columns} FROM {schema}.events e
+    WHERE e.position > $1 AND e.subject = $3 AND ($4::text[] IS NULL OR e.type = ANY ($4))
+    ORDER BY e.position LIMIT $2"""
+# The next positions of each type, merged from the index: by a plain filter on many types, the
+# whole log would be looked through, or all events of the types be sorted.
+_TYPES = """SELECT e.position, {columns}
+    FROM (
+        SELECT found.position FROM unnest($3::text[]) AS name
+        CROSS JOIN LATERAL (
+            SELECT one.position FROM {schema}.events one
+            WHERE one.type = name AND one.position > $1 ORDER BY one.position LIMIT $2
+        ) found
+        ORDER BY found.position LIMIT $2
+    ) next
+    JOIN {schema}.events e USING (position) ORDER BY e.position"""
+_BY_ID = """SELECT e.position, {columns}
+    FROM unnest($1::uuid[]) AS given (id) JOIN {schema}.events e ON e.event_id = given.id"""
+_LAST = "SELECT max(position) FROM {schema}.events"
+_POSITION = "SELECT position FROM {schema}.events WHERE event_id = $1"
+_ATTACHMENT = "SELECT data, version FROM {schema}.attachments WHERE stream = $1 AND name = $2"
+
+_LAST_VERSION, _LAST_POSITION = 2**31 - 1, 2**63 - 1
+
+
+class Reader:
+    """Asks about the events of one schema; holds nothing between two questions."""
+
+    def __init__(self, fetch: Fetch, schema: str, scribe: Scribe) -> None:
+        self._ask, self._schema, self._scribe = fetch, schema, scribe
+
+    async def _fetch(self, sql: str, *values: Any) -> Sequence[Any]:
+        return await self._ask(sql.format(schema=self._schema, columns=_COLUMNS), *values)
+
+    async def events(self, query: StreamQuery | LogQuery) -> AsyncIterator[RecordedEvent]:
+        """The events that a query asks for, page by page."""
+        until = query.until if isinstance(query, StreamQuery) else None
+        after, left, size = query.after, query.limit, _FIRST_PAGE
+        while left != 0:
+            size = size if left is None else min(size, left)
+            rows = await self._page(query, after, size)
+            for row in rows:
+                if until is not None and row[7] > until:
+                    return
+                yield self._scribe.recorded(row)
+            if len(rows) < size:
+                return
+            after = rows[-1][3] if isinstance(query, StreamQuery) else rows[-1][0]
+            left = None if left is None else left - len(rows)
+            size = _PAGE
+
+    async def _page(self, query: StreamQuery | LogQuery, after: int, size: int) -> Sequence[Row]:
+        if isinstance(query, StreamQuery):
+            until = _LAST_VERSION if query.until_version is None else query.until_version
+            bounds = [_in_range(bound, _LAST_VERSION) for bound in (after, until)]
+            return await self._fetch(_STREAM, query.stream, *bounds, size)
+        after = _in_range(after, _LAST_POSITION)
+        names = None if query.names is None else list(query.names)
+        if query.subject is not None:
+            return await self._fetch(_SUBJECT, after, size, query.subject, names)
+        if names is not None:
+            return await self._fetch(_TYPES, after, size, names)
+        return await self._fetch(_LOG, after, size)
+
+    async def rows_of(self, ids: Sequence[bytes]) -> dict[bytes, Row]:
+        """The rows of those events that are stored, by event_id."""
+        rows = await self._fetch(_BY_ID, [UUID(bytes=one) for one in ids])
+        return {row[1]: row for row in rows}
+
+    async def last_position(self) -> int:
+        """The position of the last event; 0 while there is none."""
+        ((position,),) = await self._fetch(_LAST)
+        return position or 0
+
+    async def position_of(self, event_id: UUID) -> int | None:
+        """The position of an event; None where it is not stored."""
+        rows = await self._fetch(_POSITION, event_id)
+        return rows[0][0] if rows else None
+
+    async def attachment(self, stream: str, name: str) -> Attachment | None:
+        """What is kept beside a stream under a name; None where nothing ever was."""
+        rows = await self._fetch(_ATTACHMENT, stream, name)
+        return Attachment(data=rows[0][0], version=rows[0][1]) if rows else None
+
+
+def _in_range(number: int, most: int) -> int:
+    """A number that PostgreSQL has room for, and that means the same."""
+    return max(-1, min(number, most))

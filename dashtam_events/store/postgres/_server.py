@@ -1,0 +1,140 @@
+"""The server of a store: its address, and how it is connected to and asked."""
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Sequence
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import asyncpg
+import attrs
+
+from dashtam_events.errors import StoreError
+from dashtam_events.store.postgres._failures import FOREIGN, is_lost, meaning
+
+__all__ = ["Connections", "Fetch", "Server"]
+
+TLS = ssl.SSLContext | str | bool | None
+
+
+class Fetch(Protocol):
+    """Asks one statement; raises errors of ours only."""
+
+    def __call__(self, sql: str, *values: Any) -> Awaitable[Sequence[Any]]: ...
+
+
+def _plain(dsn: str) -> str:
+    """The address as the driver reads it; one for SQLAlchemy names the driver as well."""
+    scheme, separator, rest = dsn.partition("://")
+    if not separator or scheme not in ("postgres", "postgresql", "postgresql+asyncpg"):
+        raise ValueError("the address of a store begins with postgresql://")
+    return f"postgresql://{rest}"
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class Server:
+    """Where a store lives. Times are in seconds.
+
+    Behind a transaction pooler a session is nobody's own: statements are then not prepared by
+    name, and each is wrapped in a transaction, which keeps the pooler from splitting it.
+    """
+
+    dsn: str = attrs.field(converter=_plain)
+    schema: str
+    tls: TLS = None
+    connect_timeout: float
+    command_timeout: float
+    busy_timeout: float
+    pooler: bool = False
+
+    @property
+    def shown(self) -> str:
+        """The address as it may be printed: without a password, nor anything behind a `?`."""
+        parts = urlsplit(self.dsn)
+        host = parts.netloc.rpartition("@")[2]
+        return f"postgresql://{host}{parts.path} ({self.schema})"
+
+    def options(self) -> dict[str, Any]:
+        """What a connection is made with."""
+        settings = {"application_name": "dashtam-events"}
+        if not self.pooler:
+            # A database may have another default; the lock of an append needs this one.
+            settings["default_transaction_isolation"] = "read committed"
+        options: dict[str, Any] = {
+            "dsn": self.dsn,
+            "timeout": self.connect_timeout,
+            "command_timeout": self.command_timeout,
+            "server_settings": settings,
+        }
+        if self.tls is not None:
+            options["ssl"] = self.tls
+        if self.pooler:
+            options["statement_cache_size"] = 0
+        return options
+
+    async def connect(self) -> Any:
+        """A connection of its own. Raises `StoreUnavailable`."""
+        try:
+            return await asyncpg.connect(**self.options())
+        except FOREIGN as error:
+            raise self.meaning(error) from error
+
+    async def ask(self, connection: Any, sql: str, values: Sequence[Any]) -> Sequence[Any]:
+        """Ask one statement; raises the driver's errors."""
+        if self.pooler:
+            async with connection.transaction():
+                return await _fetched(connection, sql, values)
+        return await _fetched(connection, sql, values)
+
+    def meaning(self, error: BaseException) -> StoreError:
+        """The error of ours that says the same."""
+        return meaning(error, self.shown, self.busy_timeout)
+
+
+async def _fetched(connection: Any, sql: str, values: Sequence[Any]) -> Sequence[Any]:
+    found: Sequence[Any] = await connection.fetch(sql, *values)
+    return found
+
+
+async def _keep_as_it_is(_connection: Any) -> None:
+    """Nothing is left in a session that would have to be cleared away at the cost of a trip."""
+
+
+class Connections:
+    """Some connections to a server, made when they are needed and again when they were lost."""
+
+    def __init__(self, server: Server, most: int) -> None:
+        self._server = server
+        options = server.options()
+        self._pool = asyncpg.create_pool(min_size=0, max_size=most, reset=_keep_as_it_is, **options)
+
+    async def open(self) -> None:
+        """Get ready; connects to nothing yet."""
+        await self._pool
+
+    async def fetch(self, sql: str, *values: Any) -> Sequence[Any]:
+        """Ask one statement, and once more where the connection was lost over it.
+
+        So it must do no harm twice: a question, or an append, which is stored once.
+        """
+        try:
+            return await self._fetch(sql, values)
+        except FOREIGN as error:
+            if not is_lost(error):
+                raise self._server.meaning(error) from error
+        try:
+            return await self._fetch(sql, values)
+        except FOREIGN as error:
+            raise self._server.meaning(error) from error
+
+    async def _fetch(self, sql: str, values: Sequence[Any]) -> Sequence[Any]:
+        async with self._pool.acquire() as connection:
+            return await self._server.ask(connection, sql, values)
+
+    async def close(self) -> None:
+        """Close them, after a moment also where the server says nothing more."""
+        try:
+            async with asyncio.timeout(self._server.connect_timeout):
+                await self._pool.close()
+        except FOREIGN:
+            self._pool.terminate()

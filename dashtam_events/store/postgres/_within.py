@@ -1,0 +1,119 @@
+"""The store as seen from inside a transaction of the caller's."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import asyncpg
+
+from dashtam_events.recorded import Position, RecordedEvent, StreamId
+from dashtam_events.store._rows import (
+    Draft,
+    LogQuery,
+    Scribe,
+    Stored,
+    StreamQuery,
+    check_attachment_name,
+)
+from dashtam_events.store._store import RowStore
+from dashtam_events.store.postgres._batch import Job, Pen
+from dashtam_events.store.postgres._failures import FOREIGN
+from dashtam_events.store.postgres._reading import Reader
+from dashtam_events.store.postgres._server import Fetch, Server
+from dashtam_events.store.protocol import Attachment, EventStore
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+
+__all__ = ["TransactionStore", "borrowed"]
+
+
+class TransactionStore(RowStore):
+    """An `EventStore` that reads and appends on a connection of the caller's; see `within`."""
+
+    def __init__(
+        self, store: EventStore, fetch: Fetch, server: Server, scribe: Scribe, *, clocked: bool
+    ) -> None:
+        self._whole, self._scribe, self._clocked = store, scribe, clocked
+        self._reader = Reader(fetch, server.schema, scribe)
+        self._pen = Pen(fetch, self._reader, server.schema, server.busy_timeout)
+
+    async def _store(self, drafts: tuple[Draft, ...]) -> Stored:
+        instant = self._scribe.instant() if self._clocked else None
+        (outcome,) = await self._pen.write([Job(drafts, instant)])
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    def _read(self, query: StreamQuery | LogQuery) -> AsyncIterator[RecordedEvent]:
+        return self._reader.events(query)
+
+    async def position_of(self, event_id: UUID) -> Position | None:
+        """Where an event stands in the log; None where it is not stored."""
+        position = await self._reader.position_of(event_id)
+        return None if position is None else Position(position)
+
+    async def last_position(self) -> Position | None:
+        """The position of the last event of the log; None while it is empty."""
+        position = await self._reader.last_position()
+        return Position(position) if position else None
+
+    async def wait(self, *, after: Position | None, timeout: float | None = None) -> bool:
+        """Wait for what is committed, as the whole store does."""
+        return await self._whole.wait(after=after, timeout=timeout)
+
+    async def read_attachment(self, stream: StreamId, name: str) -> Attachment | None:
+        """The value kept beside a stream under a name; None where none ever was."""
+        check_attachment_name(name)
+        return await self._reader.attachment(str(stream), name)
+
+
+def borrowed(given: Any, server: Server) -> Fetch:
+    """A way to ask over a connection of asyncpg, or a session or connection of SQLAlchemy.
+
+    Raises:
+        TypeError: it is none of them.
+    """
+    if isinstance(given, asyncpg.Connection | asyncpg.pool.PoolConnectionProxy):
+        return _of_driver(given, server)
+    try:
+        from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
+    except ImportError:
+        pass
+    else:
+        session = given() if isinstance(given, async_scoped_session) else given
+        if isinstance(session, AsyncConnection | AsyncSession):
+            return _of_sqlalchemy(session, server)
+    raise TypeError("give a connection of asyncpg, or an asynchronous session of SQLAlchemy")
+
+
+def _of_driver(connection: Any, server: Server) -> Fetch:
+    async def fetch(sql: str, *values: Any) -> Sequence[Any]:
+        try:
+            found: Sequence[Any] = await connection.fetch(sql, *values)
+        except FOREIGN as error:
+            raise server.meaning(error) from error
+        return found
+
+    return fetch
+
+
+def _of_sqlalchemy(given: "AsyncConnection | AsyncSession", server: Server) -> Fetch:
+    from sqlalchemy.exc import DBAPIError
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    async def fetch(sql: str, *values: Any) -> Sequence[Any]:
+        # What the session has yet to write comes before the lock, which others wait for.
+        if isinstance(given, AsyncSession):
+            await given.flush()
+        connection = await given.connection() if isinstance(given, AsyncSession) else given
+        try:
+            found = await connection.exec_driver_sql(sql, values)
+        except DBAPIError as error:
+            cause = error.orig and error.orig.__cause__
+            raise server.meaning(cause or error) from error
+        except FOREIGN as error:
+            raise server.meaning(error) from error
+        return found.all()
+
+    return fetch

@@ -1,0 +1,188 @@
+"""Appending to a PostgreSQL store inside the caller's own transaction."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+
+from dashtam_events.errors import DuplicateEvent, StoreUnavailable, VersionConflict
+from dashtam_events.recorded import Position, RecordedEvent
+from dashtam_events.store import Append
+from dashtam_events.store.postgres import PostgresEventStore
+from dashtam_events.testing._store_samples import a_stream, lit, log_of, stream_of
+from tests.postgres_server import Open, asking
+
+
+@pytest.fixture
+async def store(open_store: Open) -> AsyncIterator[PostgresEventStore]:
+    async with open_store() as store:
+        yield store
+
+
+@pytest.fixture
+async def engine(postgres: URL) -> AsyncIterator[AsyncEngine]:
+    engine = create_async_engine(postgres)
+    yield engine
+    await engine.dispose()
+
+
+async def test_an_append_stands_with_the_callers_commit(
+    store: PostgresEventStore, engine: AsyncEngine
+) -> None:
+    """A session's own writes and the append become visible together, and those who wait wake."""
+    async with AsyncSession(engine) as session:
+        await session.execute(text("CREATE TEMPORARY TABLE mine (n integer)"))
+        inside = store.within(session)
+        result = await inside.append(a_stream(), lit(2), expected=0, attachments={"note": b"x"})
+        assert await log_of(inside) == list(result.recorded)
+        assert await inside.last_position() == result.position
+        assert await inside.position_of(result.recorded[0].event.event_id) is not None
+        assert await inside.read_attachment(result.stream, "note") is not None
+        assert await log_of(store) == []
+        waiting = asyncio.create_task(store.wait(after=None, timeout=30))
+        await asyncio.sleep(0.1)
+        assert not waiting.done()
+        await session.commit()
+    async with asyncio.timeout(0.9):
+        assert await waiting
+    assert await log_of(store) == list(result.recorded)
+    assert await inside.wait(after=None, timeout=0)
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["first", "after other work"])
+async def test_an_append_falls_with_the_callers_rollback(
+    store: PostgresEventStore, engine: AsyncEngine, first: bool
+) -> None:
+    async with AsyncSession(engine) as session:
+        if not first:
+            await session.execute(text("SELECT 1"))
+        await store.within(session).append(a_stream(), lit(2))
+        await session.rollback()
+    assert await log_of(store) == []
+    assert (await store.append(a_stream(), lit())).version == 1
+
+
+async def test_a_savepoint_that_is_rolled_back_takes_its_appends(
+    store: PostgresEventStore, engine: AsyncEngine
+) -> None:
+    stream = a_stream()
+    async with AsyncSession(engine) as session, session.begin():
+        inside = store.within(session)
+        await inside.append(stream, lit(), expected=0)
+        savepoint = await session.begin_nested()
+        await inside.append(stream, lit(3), expected=1)
+        await savepoint.rollback()
+        await inside.append(stream, lit(), expected=1)
+    assert [recorded.version for recorded in await stream_of(store, stream)] == [1, 2]
+
+
+async def test_a_refused_append_leaves_the_transaction_as_it_was(
+    store: PostgresEventStore, dsn: str
+) -> None:
+    stream, known = a_stream(), lit()
+    await store.append(stream, known)
+    async with asking(dsn) as connection, connection.transaction():
+        inside = store.within(connection)
+        with pytest.raises(VersionConflict):
+            await inside.append_many(
+                [
+                    Append(stream=a_stream(), events=lit()),
+                    Append(stream=stream, events=lit(), expected=0),
+                ]
+            )
+        with pytest.raises(DuplicateEvent):
+            await inside.append(a_stream(), known)
+        again = await inside.append(stream, known)
+        assert again.version == 1
+        await inside.append(stream, lit(), expected=1)
+    assert len(await log_of(store)) == 2
+
+
+async def test_a_connection_of_sqlalchemy_serves_too(
+    store: PostgresEventStore, engine: AsyncEngine
+) -> None:
+    async with engine.begin() as connection:
+        await store.within(connection).append(a_stream(), lit())
+    assert len(await log_of(store)) == 1
+
+
+async def test_anything_else_is_no_transaction(store: PostgresEventStore) -> None:
+    with pytest.raises(TypeError, match="asyncpg"):
+        store.within(object())
+
+
+async def test_a_snapshot_that_is_older_than_the_lock_is_refused(
+    store: PostgresEventStore, dsn: str
+) -> None:
+    async with asking(dsn) as connection:
+        transaction = connection.transaction(isolation="repeatable_read")
+        await transaction.start()
+        with pytest.raises(StoreUnavailable, match="READ COMMITTED"):
+            await store.within(connection).append(a_stream(), lit())
+        await transaction.rollback()
+    assert await log_of(store) == []
+
+
+async def test_errors_of_the_callers_connection_are_errors_of_ours(
+    store: PostgresEventStore, engine: AsyncEngine, dsn: str
+) -> None:
+    async with asking(dsn) as connection:
+        await connection.close()
+        with pytest.raises(StoreUnavailable, match="lost"):
+            await store.within(connection).append(a_stream(), lit())
+    async with AsyncSession(engine) as session:
+        with pytest.raises(Exception, match="nothing"):
+            await session.execute(text("SELECT * FROM nothing"))
+        with pytest.raises(StoreUnavailable, match="roll it back"):
+            await store.within(session).append(a_stream(), lit())
+
+
+async def test_a_reader_misses_nothing_of_transactions_that_wrote_before_they_append(
+    store: PostgresEventStore, dsn: str
+) -> None:
+    """Transactions that took their number early commit late, some never: the feed has no hole."""
+    following = asyncio.create_task(_follow(store, until=3 * 40 + 40))
+    await asyncio.gather(
+        *(_append_late(store, dsn, number) for number in range(8)),
+        *(_append_directly(store) for _ in range(4)),
+    )
+    async with asyncio.timeout(10):
+        seen = await following
+    assert seen == await log_of(store)
+
+
+async def _append_directly(store: PostgresEventStore) -> None:
+    stream = a_stream()
+    for version in range(10):
+        await store.append(stream, lit(), expected=version)
+        await asyncio.sleep(0.002)
+
+
+async def _append_late(store: PostgresEventStore, dsn: str, number: int) -> None:
+    stream, version = a_stream(), 0
+    async with asking(dsn) as connection:
+        for turn in range(10):
+            transaction = connection.transaction()
+            await transaction.start()
+            await connection.fetchval("SELECT pg_current_xact_id()::text")
+            await asyncio.sleep(0.001 * (number % 4))
+            await store.within(connection).append(stream, lit(3), expected=version)
+            if turn % 2:
+                await transaction.rollback()
+            else:
+                await transaction.commit()
+                version += 3
+
+
+async def _follow(store: PostgresEventStore, until: int) -> list[RecordedEvent]:
+    seen: list[RecordedEvent] = []
+    after: Position | None = None
+    while len(seen) < until:
+        await store.wait(after=after)
+        async for recorded in store.read_all(after=after):
+            seen.append(recorded)
+            after = recorded.position
+    return seen
