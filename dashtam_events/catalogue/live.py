@@ -182,12 +182,17 @@ def _known_type(event_type: SSEEventType | str) -> SSEEventType:
     try:
         return SSEEventType(event_type)
     except ValueError:
-        raise ValueError("event_type is none of SSEEventType") from None
+        raise ValueError(
+            "event_type is none of SSEEventType: a type of your own is a ServerSentEvent's"
+        ) from None
 
 
 @attrs.frozen(kw_only=True, hash=False)
 class SSEEvent(ServerSentEvent):
     """A `ServerSentEvent` of one of the types in `SSEEventType`; it may be given as text.
+
+    It holds a service to the catalogue's own types. An event with a type of your own is shown by
+    `ServerSentEvent.from_event`, which takes any.
 
     Raises:
         ValueError: there is no such type.
