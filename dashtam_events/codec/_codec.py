@@ -12,6 +12,7 @@ import attrs
 import cattrs
 import msgspec
 
+from dashtam_events.codec._classes import stored_fields
 from dashtam_events.codec._compile import Forms
 from dashtam_events.codec._converter import EventConverter, make_converter
 from dashtam_events.codec._forms import Form, Mismatch
@@ -82,6 +83,8 @@ class EventCodec:
         strict: that a field which the class does not have is refused.
 
     Raises:
+        InvalidEventClass: a field of a registered class has a type without a hook. (A class that
+            is registered later is looked at when its first event comes.)
         TypeError: the converter is another one, which may coerce.
     """
 
@@ -105,6 +108,8 @@ class EventCodec:
         self._named: dict[str, _Plan] = {}
         self._compiling = RLock()
         self._metadata = self._forms.of_class(EventMetadata, _METADATA)
+        for cls in registry:
+            stored_fields(cls, self._forms.of)
 
     def encode(self, event: DomainEvent) -> EncodedEvent:
         """The stored form of an event. An `UnknownEvent` gives the bytes that it was read from.

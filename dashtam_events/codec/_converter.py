@@ -56,7 +56,7 @@ def make_converter() -> cattrs.Converter:
         converter.register_structure_hook(Money, lambda raw, _: Money.parse(raw))
         codec = EventCodec(registry, converter=converter)
 
-    Register the hooks before the codec meets the first event. Used by itself, the converter is
+    Register the hooks before the codec is made. Used by itself, the converter is
     as strict as the codec, and unstructures to what `msgspec.json.encode` writes.
     """
     return EventConverter()

@@ -1,11 +1,13 @@
 """What is written is read back as it was, whichever way the codec reads it."""
 
 import random
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -52,6 +54,44 @@ def outcome(read: Any) -> Any:
         return read()
     except CodecError as error:
         return type(error), error.args
+
+
+@event
+class Scheduled(DomainEvent):
+    at: datetime
+    later: datetime | None = None
+    dates: tuple[datetime, ...] = ()
+
+
+@event
+class Named(DomainEvent):
+    at: Mapping[str, datetime]
+
+
+zoned = st.builds(
+    datetime.replace,
+    st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29), timezones=st.timezones())  # noqa: DTZ001  # given a timezone by the strategy
+    | st.datetimes(
+        datetime(2025, 10, 26, 0, 30),  # noqa: DTZ001  # around the hour that autumn repeats
+        datetime(2025, 10, 26, 4),  # noqa: DTZ001  # given a timezone by the strategy
+        timezones=st.sampled_from([ZoneInfo("Europe/Berlin"), ZoneInfo("Europe/London")]),
+    ),
+    fold=st.sampled_from([0, 1]),
+)
+
+
+@given(zoned, zoned)
+@SLOWLY
+def test_a_datetime_in_a_zone_comes_back_equal_in_the_hour_that_autumn_repeats_too(
+    one: datetime, other: datetime
+) -> None:
+    codec = EventCodec(EventRegistry([Scheduled, Named]))
+    for happened in (
+        Scheduled(at=one, later=other, dates=(other, one)),
+        Named(at={"one": one, "other": other}),
+    ):
+        assert codec.decode(codec.encode(happened)) == happened
+    assert codec._plan(Scheduled).read is not None
 
 
 @given(any_event)
