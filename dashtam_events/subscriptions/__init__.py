@@ -1,6 +1,66 @@
-"""Following a store: what was missed, then what comes, from wherever the reader left off."""
+"""Following a store: what was missed, then what comes, from wherever the reader left off.
 
+`dashtam_events.subscriptions.sql` keeps checkpoints in a database, and projections beside them.
+"""
+
+from dashtam_events.subscriptions._batches import BEGINNING, NOW, Start
+from dashtam_events.subscriptions.checkpoint import (
+    Checkpoint,
+    CheckpointStore,
+    ParkedEvent,
+    ParkedState,
+)
+from dashtam_events.subscriptions.errors import (
+    CheckpointConflict,
+    CheckpointError,
+    CheckpointUnavailable,
+    ProjectionError,
+    ProjectionMismatch,
+    ProjectionOutdated,
+    TooManyParked,
+)
 from dashtam_events.subscriptions.following import follow
+from dashtam_events.subscriptions.health import (
+    ErrorPlace,
+    Health,
+    Observer,
+    Signal,
+    SignalKind,
+    SubscriptionState,
+)
+from dashtam_events.subscriptions.memory import InMemoryCheckpointStore
 from dashtam_events.subscriptions.relay import Relay
+from dashtam_events.subscriptions.retrying import Parking, Retry, Verdict, classify
+from dashtam_events.subscriptions.subscription import RecordedHandler, Subscription
 
-__all__ = ["Relay", "follow"]
+__all__ = [
+    "BEGINNING",
+    "NOW",
+    "Checkpoint",
+    "CheckpointConflict",
+    "CheckpointError",
+    "CheckpointStore",
+    "CheckpointUnavailable",
+    "ErrorPlace",
+    "Health",
+    "InMemoryCheckpointStore",
+    "Observer",
+    "ParkedEvent",
+    "ParkedState",
+    "Parking",
+    "ProjectionError",
+    "ProjectionMismatch",
+    "ProjectionOutdated",
+    "RecordedHandler",
+    "Relay",
+    "Retry",
+    "Signal",
+    "SignalKind",
+    "Start",
+    "Subscription",
+    "SubscriptionState",
+    "TooManyParked",
+    "Verdict",
+    "classify",
+    "follow",
+]

@@ -1,12 +1,25 @@
-"""The stores that are followed."""
+"""The stores that are followed, and where it is kept how far."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from dashtam_events.bus.session import real_savepoints
 from dashtam_events.store import EventStore, InMemoryEventStore, SQLiteEventStore
+from dashtam_events.subscriptions import CheckpointStore, InMemoryCheckpointStore
+from dashtam_events.subscriptions.sql import (
+    SUBSCRIPTION_METADATA,
+    SQLCheckpointStore,
+    create_subscription_tables,
+)
+from tests.databases import engine, postgres
 from tests.subscriptions.houses import REGISTRY
+
+__all__ = ["checkpoints", "engine", "postgres", "store"]
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -16,3 +29,29 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         return
     async with SQLiteEventStore(tmp_path / "events.db", registry=REGISTRY) as store:
         yield store
+
+
+@pytest.fixture(params=["in memory", "in sqlite", "in postgresql"])
+async def checkpoints(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> AsyncIterator[CheckpointStore]:
+    if request.param == "in memory":
+        yield InMemoryCheckpointStore()
+        return
+    if request.param == "in sqlite":
+        made = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'progress.db'}")
+        async with _kept_in(real_savepoints(made)) as kept:
+            yield kept
+        return
+    url: URL = request.getfixturevalue("postgres")
+    async with _kept_in(create_async_engine(url)) as kept:
+        yield kept
+
+
+@asynccontextmanager
+async def _kept_in(engine: AsyncEngine) -> AsyncIterator[CheckpointStore]:
+    await create_subscription_tables(engine)
+    yield SQLCheckpointStore(engine)
+    async with engine.begin() as connection:
+        await connection.run_sync(SUBSCRIPTION_METADATA.drop_all)
+    await engine.dispose()

@@ -1,0 +1,312 @@
+"""The loop under subscriptions and projections: read, deal with it, keep how far that was."""
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from itertools import count
+
+import attrs
+
+from dashtam_events._clock import now
+from dashtam_events.errors import StoreBusy, StoreUnavailable
+from dashtam_events.recorded import Position, RecordedEvent, StreamId
+from dashtam_events.store.protocol import EventStore
+from dashtam_events.subscriptions._batches import (
+    Batch,
+    Item,
+    Start,
+    Unreadable,
+    read_again,
+    read_batch,
+    starting_position,
+)
+from dashtam_events.subscriptions._life import Living
+from dashtam_events.subscriptions._pages import Filter
+from dashtam_events.subscriptions._parking import failed, unfit, waiting
+from dashtam_events.subscriptions._telling import Teller
+from dashtam_events.subscriptions.checkpoint import (
+    Checkpoint,
+    CheckpointStore,
+    ParkedEvent,
+    ParkedState,
+)
+from dashtam_events.subscriptions.errors import (
+    CheckpointError,
+    CheckpointUnavailable,
+    TooManyParked,
+)
+from dashtam_events.subscriptions.health import (
+    Health,
+    Observer,
+    SubscriptionState,
+)
+from dashtam_events.subscriptions.retrying import FailureWindow, Parking, Retry
+
+__all__ = ["Options", "Runner", "Stopped"]
+
+_UNAVAILABLE = (CheckpointUnavailable, StoreBusy, StoreUnavailable)
+
+
+class Stopped(Exception):  # nothing went wrong: it leaves a loop within a loop
+    """It was stopped while an event was waiting to be tried again."""
+
+
+@attrs.frozen(kw_only=True)
+class Options:
+    """What a runner is set to; subscriptions and projectors say what each of them means."""
+
+    wanted: Filter
+    start: Start | Position | datetime = Start.BEGINNING
+    version: int = 1
+    batch_size: int = attrs.field(default=100, validator=attrs.validators.ge(1))
+    poll: float = 5.0
+    retry: Retry = attrs.field(factory=Retry)
+    parking: Parking = attrs.field(factory=Parking)
+    observer: Observer | None = None
+    until: Position | None = None
+
+
+class Runner(Living):
+    """Deals with the events of a store, a batch at a time, from where its checkpoint stands."""
+
+    def __init__(
+        self, name: str, store: EventStore, checkpoints: CheckpointStore, options: Options
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self._store = store
+        self._checkpoints = checkpoints
+        self._options = options
+        self._checkpoint: Checkpoint | None = None
+        # The log was looked through up to here; nothing between the checkpoint and it is wanted.
+        self._read_to: Position | None = None
+        self._saved_at = 0.0
+        self._parked_streams: frozenset[StreamId] = frozenset()
+        self._failures = FailureWindow(options.parking)
+        self._teller = Teller(name, options.observer)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}, {self._state})"
+
+    async def run(self) -> None:
+        """Deal with what the store holds and with what is yet to come, until it is stopped.
+
+        While the store or the checkpoints cannot be reached it waits and tries again. Cancelled,
+        it ends at once; the events since the last checkpoint then come again.
+
+        Raises:
+            CheckpointConflict: another runner moved the checkpoint; this one steps back.
+            TooManyParked: too many events failed.
+            RuntimeError: it is running already.
+        """
+        with self._alive():
+            self._begin_anew()
+            try:
+                await self._go_on()
+            except Exception as error:
+                self._teller.failed(error)
+                raise
+
+    async def run_once(self) -> Position | None:
+        """Deal with all that the store holds by now; returns the position that was reached.
+
+        Raises what `run` raises, and what the store and the checkpoints raise.
+        """
+        with self._alive():
+            self._begin_anew()
+            while not await self._step() and not self._stopping.is_set():
+                pass
+            return await self._keep_read_position()
+
+    def _begin_anew(self) -> None:
+        self._checkpoint = None
+        self._failures = FailureWindow(self._options.parking)
+
+    async def health(self) -> Health:
+        """How it is. Raises what the store and the checkpoints raise."""
+        position = self._read_to
+        if self._checkpoint is None:
+            stored = await self._checkpoints.load(self.name)
+            position = None if stored is None else stored.position
+        end = await self._store.last_position()
+        return Health(
+            state=self._state,
+            position=position,
+            lag_events=max(0, (end or 0) - (position or 0)),
+            lag_seconds=await self._lag(position),
+            parked_streams=len(self._parked_streams),
+            last_error=self._teller.last_error,
+        )
+
+    async def _lag(self, position: Position | None) -> float | None:
+        ahead = await read_batch(self._store, position, self._options.wanted, 1)
+        for item in ahead.items:
+            if isinstance(item, Unreadable):
+                return None
+            return max(0.0, (now() - item.recorded_at).total_seconds())
+        return 0.0
+
+    @abstractmethod
+    async def _deal(self, batch: Batch) -> None:
+        """Deal with a batch that has events, and move the checkpoint behind it."""
+
+    @abstractmethod
+    async def _redo(self, parked: ParkedEvent, recorded: RecordedEvent) -> None:
+        """Deal with a parked event, and forget that it was parked."""
+
+    async def _go_on(self) -> None:
+        failures = 0
+        while not self._stopping.is_set():
+            try:
+                if await self._step():
+                    await self._keep_read_position(lazily=True)
+                    await self._wait()
+                failures = 0
+            except _UNAVAILABLE as error:
+                failures += 1
+                self._checkpoint = None
+                self._teller.failed(error)
+                await self._pause(self._options.retry.pause(failures))
+        await self._keep_read_position()
+
+    async def _wait(self) -> None:
+        reading = self._store.wait(after=self._read_to, timeout=self._options.poll)
+        await self._unless_stopped(reading)
+
+    async def _step(self) -> bool:
+        """Deal with a batch; True where there was nothing behind it."""
+        options = self._options
+        if self._checkpoint is None:
+            self._checkpoint = await self._begin()
+            self._read_to = self._checkpoint.position
+            await self._look_for_parked()
+        if self._parked_streams:
+            await self._replay()
+        batch = await read_batch(
+            self._store, self._read_to, options.wanted, options.batch_size, options.until
+        )
+        if batch.items:
+            await self._deal(batch)
+            if self._stopping.is_set():
+                return True
+        self._read_to = batch.reached
+        return batch.is_last
+
+    async def _begin(self) -> Checkpoint:
+        """The checkpoint as it is stored; the first time, where the subscription is to start."""
+        stored = await self._checkpoints.load(self.name)
+        if stored is not None:
+            return stored
+        position = await starting_position(self._store, self._options.start)
+        return await self._checkpoints.begin(
+            Checkpoint(subscription=self.name, position=position, version=self._options.version)
+        )
+
+    @property
+    def _known(self) -> Checkpoint:
+        """The checkpoint as this runner left it."""
+        assert self._checkpoint is not None  # noqa: S101  # a step begins with it
+        return self._checkpoint
+
+    def _moved(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint that was written."""
+        self._checkpoint = checkpoint
+        self._read_to = checkpoint.position
+        self._saved_at = asyncio.get_running_loop().time()
+        self._teller.saved(checkpoint.position)
+
+    async def _keep_read_position(self, *, lazily: bool = False) -> Position | None:
+        """Keep that nothing more is wanted up to here; `lazily`, only once in a while."""
+        checkpoint, position = self._checkpoint, self._read_to
+        if checkpoint is None or checkpoint.position == position:
+            return position
+        waited = asyncio.get_running_loop().time() - self._saved_at
+        if not lazily or waited > self._options.poll:
+            self._moved(await self._checkpoints.advance(checkpoint, position))
+        return position
+
+    async def _look_for_parked(self) -> None:
+        self._parked_streams = await self._checkpoints.parked_streams(self._known)
+
+    async def _replay(self) -> None:
+        """Try what was marked for it, and what waits for nothing any more."""
+        size = self._options.batch_size
+        while ready := await self._checkpoints.ready(self._known, limit=size):
+            for parked in ready:
+                if self._stopping.is_set():
+                    return
+                try:
+                    await self._try_again(parked)
+                except Stopped:
+                    return
+        await self._look_for_parked()
+
+    async def _try_again(self, parked: ParkedEvent) -> None:
+        item = await read_again(self._store, parked.stream, parked.version)
+        if item is None:
+            await self._checkpoints.settle(self._known, parked)
+            return
+        fallen = unfit(item)
+        if fallen is None and not isinstance(item, Unreadable):
+            recorded = item
+            fallen = await self._attempt(item, lambda: self._redo(parked, recorded))
+        if fallen is not None:
+            attempts = parked.attempts + fallen.attempts
+            await self._checkpoints.park_again(
+                self._known, attrs.evolve(fallen, attempts=attempts, parked_at=parked.parked_at)
+            )
+
+    def _refused(self, item: Item) -> ParkedEvent | None:
+        """How an event is set aside that no handler shall see; None for all others."""
+        if self._options.parking.stream_waits and item.stream in self._parked_streams:
+            return waiting(item)
+        return unfit(item)
+
+    async def _attempt(
+        self, item: RecordedEvent, call: Callable[[], Awaitable[None]]
+    ) -> ParkedEvent | None:
+        """Deal with one event, again and again; how it is set aside where all was in vain.
+
+        Raises:
+            Stopped: there was no time to go on.
+        """
+        retry = self._options.retry
+        for attempt in count(1):
+            started = asyncio.get_running_loop().time()
+            try:
+                await call()
+            except CheckpointError:
+                raise
+            except Exception as error:  # noqa: BLE001  # whatever a handler raises is dealt with
+                place = self._teller.note(error)
+                if retry.gives_up(error, attempt):
+                    return failed(item, place, attempt)
+                pause = retry.pause(attempt)
+                self._teller.retrying(item, pause, place)
+                await self._pause(pause)
+                if self._stopping.is_set():
+                    raise Stopped from None
+            else:
+                taken = asyncio.get_running_loop().time() - started
+                self._teller.handled(item, taken)
+                return None
+        return None
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait after a failure, or until it is stopped."""
+        self._state = SubscriptionState.RETRYING
+        await self._unless_stopped(self._options.retry.sleep(seconds))
+        self._state = SubscriptionState.RUNNING
+
+    def _count(self, parked: ParkedEvent | None) -> None:
+        """Take down how an event ended."""
+        failed = parked is not None and parked.state is ParkedState.FAILED
+        if parked is None or failed:
+            self._failures.add(failed=failed)
+        if parked is not None:
+            self._parked_streams |= {parked.stream}
+
+    def _check_failures(self) -> None:
+        if self._failures.is_over:
+            raise TooManyParked(self.name, self._failures.failed, self._failures.dealt)

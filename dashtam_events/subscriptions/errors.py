@@ -1,0 +1,112 @@
+"""What ends a subscription or a projection: a branch of the tree in `dashtam_events.errors`.
+
+DashtamEventsError
+├── CheckpointError            how far a subscription has come could not be kept
+│   ├── CheckpointConflict     another runner moved it
+│   └── CheckpointUnavailable  the database underneath failed
+├── TooManyParked              a subscription stopped, because too many events failed in it
+└── ProjectionError
+├── ProjectionOutdated     its tables were made by another version of it
+└── ProjectionMismatch     what was rebuilt is not what was there
+"""
+
+from dashtam_events.errors import DashtamEventsError
+
+__all__ = [
+    "CheckpointConflict",
+    "CheckpointError",
+    "CheckpointUnavailable",
+    "ProjectionError",
+    "ProjectionMismatch",
+    "ProjectionOutdated",
+    "TooManyParked",
+]
+
+
+class CheckpointError(DashtamEventsError):
+    """How far a subscription has come could not be kept."""
+
+
+class CheckpointConflict(CheckpointError):
+    """The checkpoint is not where this runner left it: another one moved it, or took it over.
+
+    Nothing of what was to be written with it was written.
+    """
+
+    def __init__(self, subscription: str, partition: int, position: int | None) -> None:
+        super().__init__(subscription, partition, position)
+        self.subscription, self.partition, self.position = subscription, partition, position
+
+    def __str__(self) -> str:
+        return (
+            f"{self.subscription}: the checkpoint is no longer at position {self.position}: "
+            "another runner moved it; run one at a time"
+        )
+
+
+class CheckpointUnavailable(CheckpointError):
+    """The database that keeps the checkpoints failed; `reason` names the error underneath.
+
+    Whether it was written is not known: load the checkpoint to find out.
+    """
+
+    def __init__(self, subscription: str, reason: str) -> None:
+        super().__init__(subscription, reason)
+        self.subscription, self.reason = subscription, reason
+
+    def __str__(self) -> str:
+        return f"{self.subscription}: the checkpoint cannot be reached: {self.reason}"
+
+
+class TooManyParked(DashtamEventsError):
+    """A subscription stopped: `failed` of the last `dealt` events failed for good.
+
+    What failed is parked, and the checkpoint stands behind it.
+    """
+
+    def __init__(self, subscription: str, failed: int, dealt: int) -> None:
+        super().__init__(subscription, failed, dealt)
+        self.subscription, self.failed, self.dealt = subscription, failed, dealt
+
+    def __str__(self) -> str:
+        return (
+            f"{self.subscription}: {self.failed} of the last {self.dealt} events failed and were "
+            "parked: mend the handler, start again and replay them"
+        )
+
+
+class ProjectionError(DashtamEventsError):
+    """A projection could not be kept or rebuilt."""
+
+
+class ProjectionOutdated(ProjectionError):
+    """The tables of a projection were made by version `stored` of it; this one is `version`."""
+
+    def __init__(self, projection: str, stored: int, version: int) -> None:
+        super().__init__(projection, stored, version)
+        self.projection, self.stored, self.version = projection, stored, version
+
+    def __str__(self) -> str:
+        return (
+            f"{self.projection}: its tables are of version {self.stored}, the code is of "
+            f"version {self.version}: rebuild it, or run the release that fits"
+        )
+
+
+class ProjectionMismatch(ProjectionError):
+    """What was rebuilt differs from what was there, so nothing was switched.
+
+    `only_old` and `only_new` count the rows of `table` that the other has not, in the columns
+    that both have.
+    """
+
+    def __init__(self, projection: str, table: str, only_old: int, only_new: int) -> None:
+        super().__init__(projection, table, only_old, only_new)
+        self.projection, self.table = projection, table
+        self.only_old, self.only_new = only_old, only_new
+
+    def __str__(self) -> str:
+        return (
+            f"{self.projection}: {self.table}: {self.only_old} rows are only in the old table, "
+            f"{self.only_new} only in the new one; rebuild with compare=False if that is meant"
+        )

@@ -1,0 +1,107 @@
+"""What a subscription says about itself: how it is, and what it just did."""
+
+import traceback
+from collections.abc import Callable
+from enum import StrEnum
+
+import attrs
+
+from dashtam_events.errors import CodecError
+from dashtam_events.recorded import Position
+
+__all__ = ["ErrorPlace", "Health", "Observer", "Signal", "SignalKind", "SubscriptionState"]
+
+
+class SubscriptionState(StrEnum):
+    """What a subscription is doing.
+
+    `IDLE`: it was not started. `RUNNING`: it deals with events, or waits for more. `RETRYING`: a
+    handler, the store or the checkpoints failed, and it will try again. `STOPPED`: it was
+    stopped or cancelled. `FAILED`: an error ended it.
+    """
+
+    IDLE = "idle"
+    RUNNING = "running"
+    RETRYING = "retrying"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+@attrs.frozen
+class ErrorPlace:
+    """An error by its class and by where it was raised; its text may hold values and is left out.
+
+    `place` is `module.function:line`, or the path in an event that cannot be read.
+    """
+
+    type: str
+    place: str
+
+    @classmethod
+    def of(cls, error: BaseException) -> "ErrorPlace":
+        """The class and the innermost place of an error."""
+        kind = type(error)
+        name = kind.__qualname__
+        if kind.__module__ not in ("builtins", "dashtam_events.errors"):
+            name = f"{kind.__module__}.{name}"
+        return cls(name, _place(error))
+
+
+def _place(error: BaseException) -> str:
+    path = getattr(error, "path", None)
+    if isinstance(error, CodecError) and isinstance(path, str):
+        return path
+    place = "unknown"
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        place = f"{frame.f_globals.get('__name__', 'unknown')}.{frame.f_code.co_qualname}:{line}"
+    return place
+
+
+@attrs.frozen(kw_only=True)
+class Health:
+    """How a subscription is.
+
+    `position` is how far it has come. `lag_events` is the most that can be ahead of it:
+    positions may leave gaps, and events that are not wanted count too; it is 0 where there are
+    none. `lag_seconds` is for how long the next wanted event has been recorded: 0.0 where there
+    is none, None where it cannot be read. `parked_streams` counts the streams of which an event
+    is set aside.
+    """
+
+    state: SubscriptionState
+    position: Position | None
+    lag_events: int
+    lag_seconds: float | None
+    parked_streams: int
+    last_error: ErrorPlace | None
+
+
+class SignalKind(StrEnum):
+    """What a subscription tells its observer of.
+
+    `HANDLED`: an event was dealt with, in so many seconds. `RETRYING`: it failed, and is tried
+    again after so many. `PARKED`: it was set aside. `SAVED`: the checkpoint was moved. `FAILED`:
+    the store or the checkpoints cannot be reached, or the subscription ends.
+    """
+
+    HANDLED = "handled"
+    RETRYING = "retrying"
+    PARKED = "parked"
+    SAVED = "saved"
+    FAILED = "failed"
+
+
+@attrs.frozen(kw_only=True)
+class Signal:
+    """One thing that a subscription did; what does not apply is None."""
+
+    kind: SignalKind
+    subscription: str
+    position: Position | None = None
+    event_type: str | None = None
+    seconds: float | None = None
+    error: ErrorPlace | None = None
+
+
+Observer = Callable[[Signal], None]
+"""Called in the subscription's task for each signal; it counts, and returns at once."""

@@ -1,0 +1,105 @@
+"""What becomes of an event whose handler fails: tried again, set aside, or the end of it all."""
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+
+import attrs
+
+from dashtam_events.errors import CodecError
+
+__all__ = ["FailureWindow", "Parking", "Retry", "Verdict", "classify"]
+
+_MISTAKES = (
+    *(CodecError, ArithmeticError, AssertionError, AttributeError, LookupError, NameError),
+    *(NotImplementedError, TypeError, ValueError),
+)
+
+
+class Verdict(StrEnum):
+    """Whether trying again may help."""
+
+    TRANSIENT = "transient"
+    PERMANENT = "permanent"
+
+
+def classify(error: Exception) -> Verdict:
+    """Permanent: what is a mistake in the code or in the event, and comes again each time.
+
+    These are the built-in errors of types, names, values, look-ups and arithmetic, failed
+    assertions, and events that cannot be decoded. Everything else may pass.
+    """
+    return Verdict.PERMANENT if isinstance(error, _MISTAKES) else Verdict.TRANSIENT
+
+
+@attrs.frozen(kw_only=True)
+class Retry:
+    """How often a handler is tried, and how long apart.
+
+    A permanent error is not tried again; a transient one up to `attempts` times in all. The
+    first pause lasts `first` seconds, each one twice as long as the one before, `most` at the
+    longest; half of each is left to chance, so that many subscribers do not come back together.
+    While an event is tried again, those behind it wait.
+    """
+
+    attempts: int = attrs.field(default=10, validator=attrs.validators.ge(1))
+    first: float = 0.1
+    most: float = 5.0
+    classify: Callable[[Exception], Verdict] = classify
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    random: Callable[[], float] = random.random
+
+    def pause(self, attempt: int) -> float:
+        """The seconds to wait after an attempt, counted from 1."""
+        whole = min(self.most, self.first * 2.0 ** min(attempt - 1, 60))
+        return whole * (0.5 + self.random() / 2)
+
+    def gives_up(self, error: Exception, attempt: int) -> bool:
+        """Whether an attempt was the last."""
+        return attempt >= self.attempts or self.classify(error) is Verdict.PERMANENT
+
+
+@attrs.frozen(kw_only=True)
+class Parking:
+    """What happens around an event that is set aside.
+
+    With `stream_waits` later events of its stream are set aside behind it, so that a stream is
+    always dealt with in order; without, they go on. The subscription stops where, of the last
+    `window` events that it dealt with, more than the share `limit` failed, and at least
+    `at_least` of them.
+    """
+
+    stream_waits: bool = True
+    limit: float = 0.1
+    at_least: int = 10
+    window: int = 200
+
+
+class FailureWindow:
+    """Which of the latest events failed."""
+
+    def __init__(self, parking: Parking) -> None:
+        self._parking = parking
+        self._latest: deque[bool] = deque(maxlen=parking.window)
+
+    def add(self, *, failed: bool) -> None:
+        """Count one more event."""
+        self._latest.append(failed)
+
+    @property
+    def failed(self) -> int:
+        """How many of them failed."""
+        return sum(self._latest)
+
+    @property
+    def dealt(self) -> int:
+        """How many they are."""
+        return len(self._latest)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether too many of them failed."""
+        failed, parking = self.failed, self._parking
+        return failed >= parking.at_least and failed > parking.limit * self.dealt

@@ -1,0 +1,289 @@
+"""Checkpoints and parked events in a database."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+from sqlalchemy import ColumnElement, Row, and_, delete, exists, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from dashtam_events.bus.session import real_savepoints
+from dashtam_events.recorded import Position, StreamId
+from dashtam_events.subscriptions.checkpoint import Checkpoint, ParkedEvent, ParkedState
+from dashtam_events.subscriptions.errors import CheckpointConflict, CheckpointUnavailable
+from dashtam_events.subscriptions.sql.schema import (
+    Source,
+    checkpoints,
+    parked_events,
+    transaction,
+    unavailable,
+)
+
+__all__ = ["SQLCheckpointStore", "Writes", "lock"]
+
+Writes = Callable[[AsyncConnection], Awaitable[None]]
+"""What else is written in the transaction of a checkpoint."""
+
+
+class _Failed(Exception):  # carries what `Writes` raised past the database's own errors
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+class SQLCheckpointStore:
+    """Keeps every promise of `CheckpointStore` in PostgreSQL or SQLite.
+
+    Make the tables with `create_subscription_tables`. On an engine every step is a transaction;
+    on a connection it is a savepoint of the transaction that the caller has.
+
+    Args:
+        source: an engine or a connection; for SQLite one made with `real_savepoints`.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, target: str | Path) -> "AsyncGenerator[SQLCheckpointStore, None]":
+        """The checkpoints in a SQLite file, or in the database of a URL.
+
+        Raises:
+            CheckpointUnavailable: it is no such file or URL, or its driver is not installed.
+        """
+        engine = _engine(str(target))
+        try:
+            yield cls(engine)
+        finally:
+            await engine.dispose()
+
+    async def load(self, subscription: str, partition: int = 0) -> Checkpoint | None:
+        """The checkpoint of a partition; None where it never began."""
+        async with self._begun(subscription) as connection:
+            return await _load(connection, subscription, partition)
+
+    async def begin(self, checkpoint: Checkpoint) -> Checkpoint:
+        """Keep a first checkpoint, unless there is one; returns the one that is stored."""
+        async with self._begun(checkpoint.subscription) as connection:
+            dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+            row = dialect.insert(checkpoints).values(**_row(checkpoint)).on_conflict_do_nothing()
+            await connection.execute(row)
+            stored = await _load(connection, checkpoint.subscription, checkpoint.partition)
+            return stored or checkpoint
+
+    async def advance(
+        self,
+        checkpoint: Checkpoint,
+        to: Position | None,
+        *,
+        park: Iterable[ParkedEvent] = (),
+        write: Writes | None = None,
+    ) -> Checkpoint:
+        """Move a checkpoint on, and set events aside. See `CheckpointStore.advance`.
+
+        `write` writes in the same transaction, once the checkpoint is known to be ours to move;
+        what it raises undoes everything and passes through.
+        """
+        async with self._begun(checkpoint.subscription) as connection:
+            await lock(connection, checkpoint, to=to)
+            rows = [_parked_row(checkpoint, each) for each in park]
+            if rows:
+                await connection.execute(insert(parked_events), rows)
+            await _write(connection, write)
+        return attrs.evolve(checkpoint, position=to)
+
+    async def ready(self, checkpoint: Checkpoint, *, limit: int) -> tuple[ParkedEvent, ...]:
+        """Parked events that are to be tried now. See `CheckpointStore.ready`."""
+        earlier = parked_events.alias()
+        behind = exists().where(
+            earlier.c.subscription == parked_events.c.subscription,
+            earlier.c.stream == parked_events.c.stream,
+            earlier.c.position < parked_events.c.position,
+        )
+        state = parked_events.c.state
+        wanted = (
+            select(parked_events)
+            .where(
+                _of(checkpoint),
+                or_(
+                    state == ParkedState.REPLAY.value,
+                    and_(state == ParkedState.WAITING.value, ~behind),
+                ),
+            )
+            .order_by(parked_events.c.position)
+            .limit(limit)
+        )
+        async with self._begun(checkpoint.subscription) as connection:
+            return tuple([_parked(row) for row in await connection.execute(wanted)])
+
+    async def parked_streams(self, checkpoint: Checkpoint) -> frozenset[StreamId]:
+        """The streams of which an event is set aside."""
+        wanted = select(parked_events.c.stream).where(_of(checkpoint)).distinct()
+        async with self._begun(checkpoint.subscription) as connection:
+            return frozenset(map(StreamId.parse, await connection.scalars(wanted)))
+
+    async def settle(
+        self, checkpoint: Checkpoint, parked: ParkedEvent, *, write: Writes | None = None
+    ) -> bool:
+        """Forget a parked event that was dealt with; False where it is gone already.
+
+        `write` writes in the same transaction, and only where it is not gone.
+        """
+        async with self._begun(checkpoint.subscription) as connection:
+            await lock(connection, checkpoint)
+            one = delete(parked_events).where(_one(checkpoint, parked))
+            if (await connection.execute(one)).rowcount != 1:
+                return False
+            await _write(connection, write)
+            return True
+
+    async def park_again(self, checkpoint: Checkpoint, parked: ParkedEvent) -> None:
+        """Write down how a parked event failed again; nothing, where it is gone."""
+        async with self._begun(checkpoint.subscription) as connection:
+            await lock(connection, checkpoint)
+            one = update(parked_events).where(_one(checkpoint, parked))
+            await connection.execute(one.values(**_parked_row(checkpoint, parked)))
+
+    async def parked(
+        self,
+        subscription: str | None = None,
+        *,
+        after: Position | None = None,
+        limit: int | None = None,
+    ) -> tuple[tuple[str, ParkedEvent], ...]:
+        """Each parked event with the subscription that parked it."""
+        table = parked_events.c
+        wanted = select(parked_events).order_by(table.subscription, table.position).limit(limit)
+        if subscription is not None:
+            wanted = wanted.where(table.subscription == subscription)
+        if after is not None:
+            wanted = wanted.where(table.position > after)
+        async with self._begun(subscription or "*") as connection:
+            found = await connection.execute(wanted)
+            return tuple([(row.subscription, _parked(row)) for row in found])
+
+    async def replay(self, subscription: str, positions: Collection[Position] | None = None) -> int:
+        """Mark failed events to be tried again. See `CheckpointStore.replay`."""
+        marked = update(parked_events).where(
+            _chosen(subscription, positions), parked_events.c.state == ParkedState.FAILED.value
+        )
+        async with self._begun(subscription) as connection:
+            return (
+                await connection.execute(marked.values(state=ParkedState.REPLAY.value))
+            ).rowcount
+
+    async def drop(self, subscription: str, positions: Collection[Position] | None = None) -> int:
+        """Forget parked events without dealing with them. See `CheckpointStore.drop`."""
+        async with self._begun(subscription) as connection:
+            chosen = delete(parked_events).where(_chosen(subscription, positions))
+            return (await connection.execute(chosen)).rowcount
+
+    @asynccontextmanager
+    async def _begun(self, subscription: str) -> AsyncIterator[AsyncConnection]:
+        try:
+            async with unavailable(subscription), transaction(self._source) as connection:
+                yield connection
+        except _Failed as failed:
+            raise failed.error from None
+
+
+_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+
+
+def _engine(target: str) -> AsyncEngine:
+    """An engine for a URL, whose driver may be left out, or for a file that is there."""
+    try:
+        url = make_url(target) if "://" in target else URL.create("sqlite", database=target)
+        url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
+        if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+            raise CheckpointUnavailable(str(url.database), "there is no such file")
+        return real_savepoints(create_async_engine(url))
+    except (ArgumentError, ImportError) as error:
+        reason = "it is no URL of a database whose driver is installed"
+        raise CheckpointUnavailable("event_checkpoints", reason) from error
+
+
+async def _write(connection: AsyncConnection, write: Writes | None) -> None:
+    """Let somebody else write; their errors stay theirs, unless the connection was lost."""
+    if write is None:
+        return
+    try:
+        await write(connection)
+    except (SQLAlchemyError, OSError) as error:
+        if isinstance(error, DBAPIError) and error.connection_invalidated:
+            raise
+        raise _Failed(error) from error
+
+
+async def lock(
+    connection: AsyncConnection, checkpoint: Checkpoint, *, to: Position | None = None
+) -> None:
+    """Hold a checkpoint to the end of the transaction, or move it from where it is known to be.
+
+    Raises:
+        CheckpointConflict: it is not there, or not ours.
+    """
+    held = [_key(checkpoint), checkpoints.c.epoch == checkpoint.epoch]
+    held.append(checkpoints.c.version == checkpoint.version)
+    # Writing takes the lock, in SQLite and in PostgreSQL, before anything else is written.
+    move: dict[str, Any] = {"epoch": checkpoint.epoch}
+    if to is not None:
+        held.append(checkpoints.c.position == (checkpoint.position or 0))
+        move = {"position": to}
+    if (await connection.execute(update(checkpoints).where(*held).values(**move))).rowcount != 1:
+        raise CheckpointConflict(checkpoint.subscription, checkpoint.partition, checkpoint.position)
+
+
+async def _load(
+    connection: AsyncConnection, subscription: str, partition: int
+) -> Checkpoint | None:
+    wanted = Checkpoint(subscription=subscription, partition=partition)
+    row = (await connection.execute(select(checkpoints).where(_key(wanted)))).one_or_none()
+    if row is None:
+        return None
+    return Checkpoint(**dict(row._mapping) | {"position": Position(row.position) or None})
+
+
+def _row(checkpoint: Checkpoint) -> dict[str, Any]:
+    return attrs.asdict(checkpoint) | {"position": checkpoint.position or 0}
+
+
+def _parked_row(checkpoint: Checkpoint, parked: ParkedEvent) -> dict[str, Any]:
+    cells = {field.name: getattr(parked, field.name) for field in attrs.fields(ParkedEvent)}
+    kept = {"subscription": checkpoint.subscription, "partition": checkpoint.partition}
+    return cells | kept | {"stream": str(parked.stream), "state": parked.state.value}
+
+
+def _parked(row: Row[Any]) -> ParkedEvent:
+    cells = {field.name: row._mapping[field.name] for field in attrs.fields(ParkedEvent)}
+    stream, state = StreamId.parse(row.stream), ParkedState(row.state)
+    return ParkedEvent(**cells | {"stream": stream, "state": state})
+
+
+def _key(checkpoint: Checkpoint) -> ColumnElement[bool]:
+    return and_(
+        checkpoints.c.subscription == checkpoint.subscription,
+        checkpoints.c.partition == checkpoint.partition,
+    )
+
+
+def _of(checkpoint: Checkpoint) -> ColumnElement[bool]:
+    return and_(
+        parked_events.c.subscription == checkpoint.subscription,
+        parked_events.c.partition == checkpoint.partition,
+    )
+
+
+def _one(checkpoint: Checkpoint, parked: ParkedEvent) -> ColumnElement[bool]:
+    return and_(_of(checkpoint), parked_events.c.position == parked.position)
+
+
+def _chosen(subscription: str, positions: Collection[Position] | None) -> ColumnElement[bool]:
+    whole = parked_events.c.subscription == subscription
+    return whole if positions is None else and_(whole, parked_events.c.position.in_(positions))

@@ -1,0 +1,141 @@
+"""The tables of checkpoints and parked events, and how tables are made where they are missing."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    DateTime,
+    Dialect,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.types import TypeDecorator
+
+from dashtam_events.bus.session import check_savepoints
+from dashtam_events.subscriptions.errors import CheckpointUnavailable
+
+__all__ = [
+    "SUBSCRIPTION_METADATA",
+    "Source",
+    "UTCDateTime",
+    "checkpoints",
+    "create_missing",
+    "create_subscription_tables",
+    "parked_events",
+    "transaction",
+    "unavailable",
+]
+
+Source = AsyncEngine | AsyncConnection
+"""An engine, of which each step takes a transaction, or a connection in a transaction."""
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """Aware times in UTC, also where the database keeps no zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  # what every type decorator takes
+        """In UTC on the way in."""
+        return value if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  # what every type decorator takes
+        """Aware on the way out."""
+        if value is None or value.tzinfo is not None:
+            return value if value is None else value.astimezone(UTC)
+        return value.replace(tzinfo=UTC)
+
+
+SUBSCRIPTION_METADATA = MetaData()
+"""The metadata of these tables, for migrations."""
+
+checkpoints = Table(
+    "event_checkpoints",
+    SUBSCRIPTION_METADATA,
+    Column("subscription", String(200), primary_key=True),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("position", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("owner", Text),
+    Column("lease_until", UTCDateTime),
+)
+"""One row for each partition of a subscription; `position` is 0 before the first event."""
+
+parked_events = Table(
+    "event_parked",
+    SUBSCRIPTION_METADATA,
+    Column("subscription", String(200), primary_key=True),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("partition", Integer, nullable=False),
+    Column("stream", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("event_type", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("parked_at", UTCDateTime, nullable=False),
+    Column("error_type", Text),
+    Column("place", Text),
+    Column("attempts", Integer, nullable=False),
+    Index("ix_event_parked_stream", "subscription", "stream", "position"),
+)
+"""One row for each event that is set aside."""
+
+
+async def create_subscription_tables(target: Source) -> None:
+    """Create the tables of checkpoints and parked events where they are missing.
+
+    An engine is tried first for savepoints that hold; a connection is left to its caller to
+    commit.
+
+    Raises:
+        SavepointsNotReal: the engine needs `real_savepoints`.
+    """
+    if isinstance(target, AsyncEngine):
+        await check_savepoints(target)
+    async with transaction(target) as connection:
+        await create_missing(connection, SUBSCRIPTION_METADATA)
+
+
+async def create_missing(connection: AsyncConnection, metadata: MetaData) -> None:
+    """Create those tables that are missing; two processes that do it at once are kept apart."""
+    await connection.run_sync(_create, metadata)
+
+
+def _create(connection: Connection, metadata: MetaData) -> None:
+    if connection.dialect.name == "postgresql":
+        lock = "SELECT pg_advisory_xact_lock(hashtext('dashtam_events.subscriptions'))"
+        connection.execute(text(lock))
+    metadata.create_all(connection)
+
+
+@asynccontextmanager
+async def transaction(source: Source) -> AsyncIterator[AsyncConnection]:
+    """A transaction of an engine, or a savepoint on a connection."""
+    if isinstance(source, AsyncEngine):
+        async with source.begin() as connection:
+            yield connection
+    else:
+        async with source.begin_nested():
+            yield source
+
+
+@asynccontextmanager
+async def unavailable(subscription: str) -> AsyncIterator[None]:
+    """Turn what the database raises into `CheckpointUnavailable`; its text may hold values."""
+    try:
+        yield
+    except (SQLAlchemyError, OSError) as error:
+        cause = getattr(error, "orig", None) or error
+        raise CheckpointUnavailable(subscription, type(cause).__name__) from error
