@@ -10,11 +10,11 @@ from shutil import which
 import click
 from rich.text import Text
 
-from dashtam_events._ids import new_id
 from dashtam_events.catalogue import CATALOGUE
 from dashtam_events.cli.performance import Performance, Promise, look_back
 from dashtam_events.cli.render import console
 from dashtam_events.cli.stage import Stage
+from dashtam_events.cli.story import DEMO_USER
 from dashtam_events.recorded import RecordedEvent, StreamId
 from dashtam_events.store.sqlite import SQLiteEventStore
 
@@ -51,13 +51,29 @@ _OPENING = (
     metavar="SECONDS",
     help="How long to rest on every row, on a terminal.",
 )
-def demo(db: Path | None, statement: Path, *, plain: bool, pause: float) -> None:
+@click.option("--web", is_flag=True, help="Serve a page to do it by hand, and watch it live.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8765,
+    show_default=True,
+    metavar="N",
+    help="Where the page is, on this machine; 0 takes any free port.",
+)
+def demo(
+    db: Path | None, statement: Path, *, plain: bool, pause: float, web: bool, port: int
+) -> None:
     """Watch a provider connection live through its life.
 
     Every fact is decided, appended to a SQLite file, and only then heard of; at the end the
     connection is rebuilt from the file. The exit code is 0 only if all of it was as promised.
     """
-    path = (db or Path(tempfile.mkdtemp(prefix="dashtam-events-")) / "events.db").absolute()
+    path = (db or Path(tempfile.mkdtemp(prefix="dashtam-events-")) / "events.db").resolve()
+    if web:
+        from dashtam_events.cli.web import serve
+
+        serve(path, port=port, pause=pause)
+        return
     out = console(plain=plain)
     stage = Stage(out, plain or not out.is_terminal, pause)
     if not asyncio.run(_perform(stage, path, statement)):
@@ -66,12 +82,11 @@ def demo(db: Path | None, statement: Path, *, plain: bool, pause: float) -> None
 
 async def _perform(stage: Stage, path: Path, statement: Path) -> bool:
     """Play all of it; whether every promise was kept."""
-    user_id = new_id()
     async with SQLiteEventStore(path, registry=CATALOGUE) as store:
         stage.say(Text(f"{_OPENING}\nThe file: {path}", style="dim"))
         performance = Performance(store, stage)
-        connection = await performance.live_a_connection(user_id)
-        imported = await performance.import_a_statement(statement, user_id)
+        connection = await performance.live_a_connection(DEMO_USER)
+        imported = await performance.import_a_statement(statement, DEMO_USER)
     found = await look_back(stage, path, connection, performance.appended)
     promises = performance.promises + found
     _close(stage, promises)

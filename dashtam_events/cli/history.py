@@ -13,6 +13,7 @@ from rich.console import Console
 from dashtam_events.cli.registries import check_category, registry_option
 from dashtam_events.cli.render import as_json, console, entry, line
 from dashtam_events.connection import ProviderConnection
+from dashtam_events.event import spec_of
 from dashtam_events.recorded import Position, RecordedEvent, StreamId
 from dashtam_events.registry import EventRegistry
 from dashtam_events.store.protocol import EventStore
@@ -35,6 +36,14 @@ def _stream_id(text: str) -> StreamId:
         return StreamId.parse(text)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+
+
+def _user_id(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
+    """A user as a store knows them: a UUID in its one canonical form, anything else as it is."""
+    try:
+        return text and str(UUID(text))
+    except ValueError:
+        return text
 
 
 @attrs.frozen(kw_only=True)
@@ -70,7 +79,7 @@ class _Query:
     metavar="C",
     help="Only this category; may be given several times.",
 )
-@click.option("--user", metavar="ID", help="Only events about this user.")
+@click.option("--user", metavar="ID", callback=_user_id, help="Only events about this user.")
 @click.option("--after", type=click.IntRange(min=0), metavar="N", help="Only after position N.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N events.")
 @click.option("--follow", "-f", is_flag=True, help="Go on as events are appended; Ctrl-C ends.")
@@ -88,15 +97,27 @@ def log(path: Path, **options: object) -> None:
 
 
 async def _print_log(path: Path, query: _Query) -> None:
-    out, left = console(), query.limit
+    out, shown = console(), 0
     async with SQLiteEventStore(path, registry=query.registry, read_only=True) as store:
         async for recorded in _events(store, query):
             if query.stream not in (None, recorded.stream):
                 continue
             _print(out, recorded, json=query.json, personal=query.show_personal)
-            left = None if left is None else left - 1
-            if left == 0:
+            shown += 1
+            if shown == query.limit:
                 return
+    if not shown:
+        click.echo(f"dashtam-events: {_hint(query)}", err=True)
+
+
+def _hint(query: _Query) -> str:
+    """Why there may be nothing to show."""
+    known = {spec_of(cls).name for cls in query.registry}
+    if unknown := [name for name in query.types if name not in known]:
+        return f"nothing found; no event that is known here is called {', '.join(unknown)}"
+    if query.user is not None:
+        return "nothing found; --user is the id of whom an event is about, written in full"
+    return "nothing found"
 
 
 def _events(store: EventStore, query: _Query) -> AsyncIterator[RecordedEvent]:

@@ -168,3 +168,11 @@ def test_on_a_terminal_it_draws_panels_in_colour() -> None:
     assert "╭─" in shown
     assert "1. A user asks to connect" in shown
     assert "\x1b[" in shown
+
+
+def test_the_path_that_it_names_is_the_files_own(tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    shown = call("demo", "--plain", "--db", tmp_path / "here" / ".." / "events.db")
+    assert shown.exit_code == 0
+    assert f"Written to {tmp_path.resolve() / 'events.db'}:" in shown.stdout
+    assert "../" not in shown.stdout

@@ -177,3 +177,31 @@ def test_a_reader_that_goes_away_is_no_error(played: Path, options: tuple[str, .
     os.close(its)
     assert shown.returncode in (0, -signal.SIGPIPE)
     assert shown.stderr == b""
+
+
+def test_a_user_is_found_however_their_id_is_written(played: Path) -> None:
+    user = told(played)[0]["data"]["user_id"]
+    for written in (user.upper(), f"{{{user}}}", user.replace("-", "")):
+        assert positions(played, "--user", written) == list(range(1, 13))
+
+
+@pytest.mark.parametrize(
+    ("filters", "hint"),
+    [
+        (("--type", "NoSuchEvent"), "no event that is known here is called NoSuchEvent"),
+        (("--type", "FileImportFailed"), "nothing found\n"),
+        (("--user", "Ann"), "--user is the id of whom an event is about"),
+        (("--after", "12"), "nothing found\n"),
+    ],
+)
+def test_where_nothing_is_found_it_says_so_beside_the_output(
+    played: Path, filters: tuple[str, ...], hint: str
+) -> None:
+    shown = call("log", played, *filters)
+    assert (shown.exit_code, shown.stdout) == (0, "")
+    assert shown.stderr.startswith("dashtam-events: nothing found")
+    assert hint in shown.stderr
+
+
+def test_where_something_is_found_it_says_nothing_else(played: Path) -> None:
+    assert call("log", played, "--limit", "1").stderr == ""
