@@ -187,14 +187,16 @@ class VersionConflict(StoreError):
 
 
 class DuplicateEvent(StoreError):
-    """An event of this append is stored already, and the append is not the same one again."""
+    """An event_id is taken, and the append is not the same one again; `reason` says how."""
 
-    def __init__(self, event_id: UUID) -> None:
-        super().__init__(event_id)
-        self.event_id = event_id
+    def __init__(
+        self, event_id: UUID, reason: str = "is stored already, in another append"
+    ) -> None:
+        super().__init__(event_id, reason)
+        self.event_id, self.reason = event_id, reason
 
     def __str__(self) -> str:
-        return f"event {self.event_id} is stored already, in another append"
+        return f"event {self.event_id} {self.reason}"
 
 
 class StoreBusy(StoreError):

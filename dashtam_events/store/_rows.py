@@ -8,11 +8,18 @@ from uuid import UUID
 import attrs
 
 from dashtam_events.codec import EncodedEvent, EventCodec
-from dashtam_events.errors import CodecError, DuplicateEvent, VersionConflict
+from dashtam_events.errors import CodecError, DecodingError, DuplicateEvent, VersionConflict
 from dashtam_events.event import DomainEvent, spec_of
 from dashtam_events.recorded import EventMetadata, Position, RecordedEvent, StreamId
 from dashtam_events.registry import EventRegistry
-from dashtam_events.store.protocol import ANY, EXISTS, NO_STREAM, Append, AppendResult
+from dashtam_events.store.protocol import (
+    ANY,
+    EXISTS,
+    NO_STREAM,
+    Append,
+    AppendResult,
+    check_stream,
+)
 
 __all__ = [
     "NO_METADATA",
@@ -35,10 +42,14 @@ The instant is that of recording, in microseconds since 1970 (UTC). Rows are bar
 they are made and read by the thousand.
 """
 
+Cell = tuple[bytes, str, int, str | None, bytes]
+"""What an event gives to its row: event_id, type, schema version, subject, data."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 NO_METADATA = EventMetadata()
-_parse_stream = lru_cache(maxsize=4096)(StreamId.parse)
+_OTHER_CONTENT = "is stored already, with other content"
+_TWICE = "stands twice in this append"
 
 
 @attrs.frozen(kw_only=True)
@@ -47,7 +58,7 @@ class Draft:
 
     append: Append
     stream: str
-    cells: tuple[tuple[bytes, str, int, str | None, bytes], ...]
+    cells: tuple[Cell, ...]
     metadata: bytes | None
 
     def rows(self, position: int, version: int, instant: int) -> list[Row]:
@@ -117,7 +128,7 @@ class Scribe:
             metadata=None if metadata is NO_METADATA else self._codec.encode_metadata(metadata),
         )
 
-    def _cell(self, event: DomainEvent) -> tuple[bytes, str, int, str | None, bytes]:
+    def _cell(self, event: DomainEvent) -> Cell:
         encoded = self._codec.encode(event)
         return (
             event.event_id.bytes,
@@ -140,24 +151,30 @@ class Scribe:
         return tuple([_result(draft.append, rows) for draft, rows in zip(drafts, stored.rows)])  # noqa: B905  # one to one
 
     def recorded(self, row: Row) -> RecordedEvent:
-        """A row as an event; what cannot be read says in a note where it stands."""
-        position, _, stream, version, name, schema, subject, instant, data, metadata = row
+        """A row as an event.
+
+        Raises:
+            CodecError: something in it cannot be read; a note says where it stands.
+        """
+        position, id_, stream, version, name, schema, subject, instant, data, metadata = row
         try:
             encoded = EncodedEvent(name=name, version=schema, data=data, subject=subject)
             event = self._codec.decode(encoded)
-            around = NO_METADATA if metadata is None else self._metadata_of(metadata)
+            if event.event_id.bytes != id_:
+                raise _damage("event_id", "the id that the event itself has")
+            if version < 1:
+                raise _damage("version", "a number from 1")
+            return RecordedEvent(
+                position=Position(position),
+                stream=_stream(stream),
+                version=version,
+                recorded_at=_time(instant),
+                event=event,
+                metadata=NO_METADATA if metadata is None else self._metadata_of(metadata),
+            )
         except CodecError as error:
-            error.add_note(f"at position {position} of the log: {stream}, version {version}")
-            error.position, error.stream, error.stream_version = position, stream, version
+            _say_where(error, row)
             raise
-        return RecordedEvent(
-            position=Position(position),
-            stream=_parse_stream(stream),
-            version=version,
-            recorded_at=_time(instant),
-            event=event,
-            metadata=around,
-        )
 
     def stream_query(
         self,
@@ -167,6 +184,7 @@ class Scribe:
         until_time: datetime | None,
     ) -> StreamQuery:
         """The arguments of `read_stream`, checked."""
+        check_stream(stream)
         until = None if until_time is None else _microseconds(until_time)
         return StreamQuery(
             stream=str(stream), after=after, until_version=until_version, until=until
@@ -218,7 +236,34 @@ def _microseconds(instant: datetime) -> int:
 def _time(instant: int) -> datetime:
     # Twice as fast as a timedelta of so many microseconds.
     seconds, microseconds = divmod(instant, 1_000_000)
-    return _EPOCH + timedelta(0, seconds, microseconds)
+    try:
+        return _EPOCH + timedelta(0, seconds, microseconds)
+    except OverflowError:
+        expected = "microseconds since 1970, before the year 10000"
+        raise _damage("recorded_at", expected) from None
+
+
+@lru_cache(maxsize=4096)
+def _stream(text: str) -> StreamId:
+    try:
+        return StreamId.parse(text)
+    except ValueError:
+        raise _damage("stream", "category-id") from None
+
+
+def _damage(column: str, expected: str) -> DecodingError:
+    return DecodingError("RecordedEvent", f".{column}", expected)
+
+
+def _say_where(error: CodecError, row: Row) -> None:
+    error.position, error.stream_version = row[0], row[3]
+    where = f"at position {row[0]} of the log"
+    try:
+        error.stream = str(_stream(row[2]))
+    except DecodingError:
+        error.add_note(where)
+    else:
+        error.add_note(f"{where}: {error.stream}, version {error.stream_version}")
 
 
 def _result(append: Append, rows: list[Row]) -> AppendResult:
@@ -272,7 +317,8 @@ def repeated(drafts: tuple[Draft, ...], known: Mapping[bytes, Row]) -> Stored | 
     """What stands of the drafts where they are an earlier append again; None where all is new.
 
     `known` holds the rows of those events that are stored. It is the same append where the events
-    stand in the same streams, in the same order, without others between them.
+    have the same type and content, and stand in the same streams, in the same order, without
+    others between them.
 
     Raises:
         DuplicateEvent: some of the events are known, or all of them but not as this append.
@@ -291,7 +337,19 @@ def repeated(drafts: tuple[Draft, ...], known: Mapping[bytes, Row]) -> Stored | 
             if stream != draft.stream or version != heads.get(stream, version - 1) + 1:
                 raise DuplicateEvent(UUID(bytes=first))
             heads[stream] = version
+        for cell, row in zip(draft.cells, standing, strict=True):
+            if not _same(cell, row):
+                raise DuplicateEvent(UUID(bytes=cell[0]), _OTHER_CONTENT)
     return Stored(rows=rows, repeated=True)
+
+
+def _same(cell: Cell, row: Row) -> bool:
+    """Whether an event has the type and content of a stored one.
+
+    What was written in an earlier schema version has other bytes; its id has to do.
+    """
+    _, name, schema, _, data = cell
+    return name == row[4] and (schema != row[5] or data == row[8])
 
 
 def _refuse_twins(drafts: tuple[Draft, ...]) -> None:
@@ -299,5 +357,5 @@ def _refuse_twins(drafts: tuple[Draft, ...]) -> None:
     for draft in drafts:
         for event_id, *_ in draft.cells:
             if event_id in seen:
-                raise DuplicateEvent(UUID(bytes=event_id))
+                raise DuplicateEvent(UUID(bytes=event_id), _TWICE)
             seen.add(event_id)

@@ -24,7 +24,7 @@ from dashtam_events.store._rows import (
     repeated,
 )
 from dashtam_events.store._store import RowStore
-from dashtam_events.store.protocol import Attachment
+from dashtam_events.store.protocol import Attachment, check_event_id, check_stream
 
 __all__ = ["InMemoryEventStore"]
 
@@ -126,6 +126,7 @@ class InMemoryEventStore(RowStore):
 
     async def position_of(self, event_id: UUID) -> Position | None:
         """Where an event stands in the log; None where it is not stored."""
+        check_event_id(event_id)
         row = self._by_id.get(event_id.bytes)
         return None if row is None else Position(row[0])
 
@@ -143,6 +144,7 @@ class InMemoryEventStore(RowStore):
 
     async def read_attachment(self, stream: StreamId, name: str) -> Attachment | None:
         """The value kept beside a stream under a name; None where none ever was."""
+        check_stream(stream)
         check_attachment_name(name)
         return self._attachments.get((str(stream), name))
 

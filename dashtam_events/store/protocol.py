@@ -22,6 +22,8 @@ __all__ = [
     "EventStore",
     "Expected",
     "MetadataLike",
+    "check_event_id",
+    "check_stream",
 ]
 
 
@@ -56,6 +58,29 @@ def _bytes_or_none(attachments: Mapping[str, bytes | None]) -> Mapping[str, byte
     return FrozenDict(attachments)
 
 
+def check_stream(stream: StreamId) -> None:
+    """Raises TypeError where something else stands in the place of a stream."""
+    if not isinstance(stream, StreamId):
+        raise TypeError("a stream is a StreamId: write StreamId('user', user_id)")
+
+
+def check_event_id(event_id: UUID) -> None:
+    """Raises TypeError where something else stands in the place of an event_id."""
+    if not isinstance(event_id, UUID):
+        raise TypeError("an event_id is a UUID: write UUID(text)")
+
+
+def _check_expected(expected: int | Expected) -> None:
+    if isinstance(expected, Expected):
+        return
+    if isinstance(expected, bool) or not isinstance(expected, int):
+        raise TypeError(
+            "what is expected is the number of events in the stream, or NO_STREAM, EXISTS or ANY"
+        )
+    if expected < 0:
+        raise ValueError("an expected version is the number of events in the stream, from 0")
+
+
 @attrs.frozen(kw_only=True)
 class Append:
     """Events for one stream, as one part of an atomic append.
@@ -65,6 +90,7 @@ class Append:
     name: bytes replace what is there, None removes it, a name that is left out stays as it is.
 
     Raises:
+        TypeError: the stream is no `StreamId`, or `expected` is none of these.
         ValueError: there are no events, or `expected` is below 0.
     """
 
@@ -75,10 +101,10 @@ class Append:
     attachments: Mapping[str, bytes | None] = attrs.field(default=EMPTY, converter=_bytes_or_none)
 
     def __attrs_post_init__(self) -> None:
+        check_stream(self.stream)
+        _check_expected(self.expected)
         if not self.events:
             raise ValueError("nothing to append: give at least one event")
-        if not isinstance(self.expected, Expected) and self.expected < 0:
-            raise ValueError("an expected version is the number of events in the stream, from 0")
 
 
 @attrs.frozen(kw_only=True)
@@ -122,11 +148,12 @@ class EventStore(Protocol):
     """Streams of events, and the one log that they form together.
 
     An append is atomic, is durable when it returns (as far as the engine promises it), and is
-    idempotent: the same events again, by `event_id`, give the first result. A stream is read
-    in the order of its versions, without holes; the log in the order of its commits, so that a
-    reader who resumes after the last position it saw misses nothing and sees nothing twice.
-    Secrets are not stored: an event comes back without them. Cancelling an append leaves either
-    all of it stored or nothing, and the store usable.
+    idempotent: the same events again give the first result. They are the same by their
+    `event_id`, where type and content are too (content written in an earlier schema version is
+    taken for the same). A stream is read in the order of its versions, without holes; the log in
+    the order of its commits, so that a reader who resumes after the last position it saw misses
+    nothing and sees nothing twice. Secrets are not stored: an event comes back without them.
+    Cancelling an append leaves either all of it stored or nothing, and the store usable.
     """
 
     async def append(
@@ -142,7 +169,9 @@ class EventStore(Protocol):
 
         Raises:
             VersionConflict: the stream is not at the expected version; nothing was written.
-            DuplicateEvent: an event is stored already, and this is not the same append again.
+            DuplicateEvent: an event is stored already, and this is not the same append again; or
+                it stands twice in this one.
+            TypeError: the stream is no `StreamId`, or `expected` no expectation.
             InvalidEventClass: an event's class is not in the registry of the store.
             EncodingError: a field holds something that cannot be read back.
             StoreBusy: another process held the store for too long; nothing was written.
@@ -170,6 +199,11 @@ class EventStore(Protocol):
 
         `until_version` is the last version read. `until_time` (aware) reads the stream as it
         stood at that instant: it ends before the first event that was recorded later.
+
+        Raises:
+            TypeError: the stream is no `StreamId`.
+            CodecError: an event, or what is stored around it, cannot be read. Those before it
+                were given; `position`, `stream` and `stream_version` say where it stands.
         """
         ...
 
@@ -187,6 +221,9 @@ class EventStore(Protocol):
         The filters must all hold: `types` are event classes or stored names, `categories` those
         that the registered events declare, `subject` whom an event declares to be about. The
         iterator ends at the events that were committed when it got there; it holds nothing open.
+
+        Raises:
+            CodecError: as `read_stream` does.
         """
         ...
 

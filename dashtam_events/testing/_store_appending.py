@@ -91,6 +91,28 @@ class AppendingContract:
             await store.append(a_stream(), [])
         assert await store.append_many([]) == ()
 
+    @pytest.mark.parametrize("stream", ["lamp-1", "lamp", None])
+    async def test_a_stream_is_a_stream_id(self, store: EventStore, stream: Any) -> None:
+        """Text in place of a `StreamId` is refused by whatever takes a stream."""
+        with pytest.raises(TypeError, match="StreamId"):
+            await store.append(stream, lit())
+        with pytest.raises(TypeError, match="StreamId"):
+            await stream_of(store, stream)
+        with pytest.raises(TypeError, match="StreamId"):
+            await store.read_attachment(stream, "note")
+        assert await log_of(store) == []
+
+    @pytest.mark.parametrize("expected", ["0", "any", None, True, 1.0])
+    async def test_an_expectation_is_a_number_or_one_of_three(
+        self, store: EventStore, expected: Any
+    ) -> None:
+        """What is no version and none of `NO_STREAM`, `EXISTS` and `ANY` is refused."""
+        with pytest.raises(TypeError, match="NO_STREAM, EXISTS or ANY"):
+            await store.append(a_stream(), lit(), expected=expected)
+        with pytest.raises(ValueError, match="from 0"):
+            await store.append(a_stream(), lit(), expected=-1)
+        assert await log_of(store) == []
+
     @pytest.mark.parametrize("there", [0, 2])
     @pytest.mark.parametrize("expected", [0, 1, 2, 3, NO_STREAM, EXISTS, ANY])
     async def test_an_append_is_refused_unless_the_stream_is_as_expected(
@@ -216,10 +238,21 @@ class AppendingContract:
             await store.append(other, turned[::-1])
         assert len(await log_of(store)) == 5
 
+    async def test_a_known_id_with_another_content_is_refused(self, store: EventStore) -> None:
+        """An event with a known id is the same again only with the same type and content."""
+        stream, (known,) = a_stream(), lit()
+        await store.append(stream, [known])
+        identity: Any = {"event_id": known.event_id, "occurred_at": known.occurred_at}
+        for other in (LampLit(number=7, **identity), LampPutOut(number=1, **identity)):
+            with pytest.raises(DuplicateEvent, match="with other content") as raised:
+                await store.append(stream, [other])
+            assert raised.value.event_id == known.event_id
+        assert [recorded.event for recorded in await stream_of(store, stream)] == [known]
+
     async def test_one_event_twice_in_a_call_is_refused(self, store: EventStore) -> None:
         """The same event twice in one call is named, and nothing is written."""
         (twin,) = lit()
-        with pytest.raises(DuplicateEvent) as raised:
+        with pytest.raises(DuplicateEvent, match="stands twice in this append") as raised:
             await store.append_many([Append(stream=a_stream(), events=[twin]) for _ in range(2)])
         assert raised.value.event_id == twin.event_id
         assert await log_of(store) == []

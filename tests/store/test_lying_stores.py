@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import pytest
 
-from dashtam_events.recorded import RecordedEvent
+from dashtam_events.recorded import Position, RecordedEvent
 from dashtam_events.store import ANY, InMemoryEventStore
 from dashtam_events.store._rows import Draft, LogQuery, Row, Stored, StreamQuery
 from dashtam_events.testing import CONTRACT_EVENTS, StoreContract
@@ -47,6 +47,26 @@ class DisorderlyStore(InMemoryEventStore):
             read.reverse()
         for recorded in read:
             yield recorded
+
+
+class HastyStore(InMemoryEventStore):
+    """Says that the log goes on whenever it is asked."""
+
+    async def wait(self, *, after: Position | None, timeout: float | None = None) -> bool:
+        return True
+
+
+class TrustingStore(InMemoryEventStore):
+    """Takes an event for the one that it knows by the id alone."""
+
+    async def _store(self, drafts: tuple[Draft, ...]) -> Stored:
+        known = [
+            [self._by_id[cell[0]] for cell in draft.cells if cell[0] in self._by_id]
+            for draft in drafts
+        ]
+        if all(known):
+            return Stored(rows=tuple(known), repeated=True)
+        return await super()._store(drafts)
 
 
 def _cases(test: Any) -> Iterator[dict[str, Any]]:
@@ -98,3 +118,14 @@ def test_a_store_that_returns_a_stream_out_of_order_fails() -> None:
     caught = _failures(DisorderlyStore)
     assert "test_a_stream_is_read_in_order" in caught
     assert "test_the_log_is_in_the_order_of_the_appends" not in caught
+
+
+def test_a_store_that_does_not_wait_fails() -> None:
+    """And the contract comes to an end on it."""
+    caught = _failures(HastyStore)
+    assert "test_waiting_ends_after_its_timeout" in caught
+    assert "test_an_append_wakes_all_who_wait" in caught
+
+
+def test_a_store_that_looks_at_ids_alone_fails() -> None:
+    assert "test_a_known_id_with_another_content_is_refused" in _failures(TrustingStore)

@@ -1,6 +1,8 @@
 """What the stores keep is bytes: what comes back is what the codec makes of them."""
 
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from uuid import UUID
 
@@ -51,6 +53,51 @@ async def test_an_event_that_cannot_be_read_says_where_it_stands(breaking: Store
     with pytest.raises(DecodingError) as raised:
         await anext(reading)
     assert raised.value.__notes__ == [f"at position 5 of the log: {stream}, version 3"]
+
+
+DAMAGES = {
+    "event_id": (b"\x07" * 9, "event_id: expected the id that the event itself has"),
+    "stream": ("CANARY", "stream: expected category-id"),
+    "version": (0, "version: expected a number from 1"),
+    "recorded_at": (2**62, "recorded_at: expected microseconds since 1970, before the year 10000"),
+}
+
+
+@pytest.mark.parametrize("column", DAMAGES)
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+async def test_a_damaged_row_says_where_it_stands_and_what_is_wrong(
+    kind: str, column: str, tmp_path: Path
+) -> None:
+    """The events before it are read; the error never shows the value."""
+    value, wrong = DAMAGES[column]
+    store = await _damaged(kind, tmp_path / "events.db", column, value)
+    async with store:
+        reading = store.read_all()
+        assert (await anext(reading)).position == 1
+        with pytest.raises(DecodingError) as raised:
+            await anext(reading)
+    error = raised.value
+    assert str(error) == f"RecordedEvent.{wrong}"
+    assert error.position == 2
+    assert "at position 2 of the log" in error.__notes__[0]
+    assert "CANARY" not in f"{error}{error.__notes__}{error.__context__}"
+
+
+async def _damaged(kind: str, path: Path, column: str, value: object) -> Store:
+    """A store with two events, something wrong about the second."""
+    memory = InMemoryEventStore(registry=CONTRACT_EVENTS)
+    if kind == "memory":
+        await memory.append(a_stream(), lit(2))
+        row: list[object] = list(memory._log[1])
+        row[{"event_id": 1, "stream": 2, "version": 3, "recorded_at": 7}[column]] = value
+        memory._log[1] = tuple(row)  # type: ignore[assignment]  # the damage
+        return memory
+    async with SQLiteEventStore(path, registry=CONTRACT_EVENTS) as store:
+        await store.append(a_stream(), lit(2))
+    with closing(sqlite3.connect(path)) as file:
+        file.execute(f"UPDATE events SET {column} = ? WHERE position = 2", (value,))
+        file.commit()
+    return SQLiteEventStore(path, registry=CONTRACT_EVENTS)
 
 
 async def test_a_repeated_append_is_read_back_by_the_codec(breaking: Store) -> None:

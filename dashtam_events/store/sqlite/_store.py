@@ -23,7 +23,7 @@ from dashtam_events.store._rows import (
     check_attachment_name,
 )
 from dashtam_events.store._store import RowStore
-from dashtam_events.store.protocol import Attachment
+from dashtam_events.store.protocol import Attachment, check_event_id, check_stream
 from dashtam_events.store.sqlite import _reading
 from dashtam_events.store.sqlite._file import DatabaseFile, Synchronous
 from dashtam_events.store.sqlite._session import Session
@@ -136,6 +136,7 @@ class SQLiteEventStore(RowStore):
 
     async def position_of(self, event_id: UUID) -> Position | None:
         """Where an event stands in the log; None where it is not stored."""
+        check_event_id(event_id)
         position = await self._session.ask(_reading.position_of, event_id.bytes)
         return None if position is None else Position(position)
 
@@ -153,5 +154,6 @@ class SQLiteEventStore(RowStore):
 
     async def read_attachment(self, stream: StreamId, name: str) -> Attachment | None:
         """The value kept beside a stream under a name; None where none ever was."""
+        check_stream(stream)
         check_attachment_name(name)
         return await self._session.ask(_reading.attachment, str(stream), name)
