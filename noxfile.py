@@ -1,5 +1,7 @@
 """The checks of the project, each in an environment of its own: `nox`, or `nox -s NAME`."""
 
+import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -10,7 +12,7 @@ nox.options.default_venv_backend = "virtualenv"
 nox.options.download_python = "never"
 # One of the supported Pythons is enough, on CI too: those that are missing are skipped.
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ["lint", "types", "tests", "docs", "examples"]
+nox.options.sessions = ["lint", "types", "tests", "docs", "examples", "browser"]
 
 ROOT = Path(__file__).parent
 PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
@@ -61,14 +63,18 @@ def leave_checkout(session: nox.Session) -> Path:
     return folder
 
 
-def run_tests(session: nox.Session, *runner: str) -> None:
-    """Run the suite, or the part named after `--`, against what is installed in this session."""
+def run_tests(session: nox.Session, *runner: str, folder: str = "") -> None:
+    """Run the suite, or the part named after `--`, against what is installed in this session.
+
+    `folder` is a part of it that has a session of its own; the others leave the browser out.
+    """
     chosen = [ROOT / word for word in session.posargs if (ROOT / word.split("::")[0]).exists()]
     options = [word for word in session.posargs if ROOT / word not in chosen]
     session.run(
         *("python", *runner, "-m", "pytest", f"--rootdir={ROOT}", "-c", f"{ROOT}/pyproject.toml"),
         *options,
-        *map(str, chosen or [ROOT / "tests"]),
+        *([] if chosen or folder else [f"--ignore={ROOT / 'tests' / 'browser'}"]),
+        *map(str, chosen or [ROOT / "tests" / folder]),
         env={"DASHTAM_EVENTS_TESTED": "installed"},
     )
 
@@ -87,6 +93,7 @@ def types(session: nox.Session) -> None:
     """Both type checkers agree, and every public name of the wheel has a full type."""
     install_group(session, "types")
     install_group(session, "bench")
+    install_group(session, "browser")
     install_group(session, "tests")
     install_group(session, "examples")
     install_wheel(session)
@@ -119,6 +126,23 @@ def lowest(session: nox.Session) -> None:
     session.install("-q", built_wheel(session), *(bound.replace(">=", "==") for bound in bounds))
     leave_checkout(session)
     run_tests(session)
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """The demo's page in Chromium, and streams in clients that others wrote.
+
+    Screenshots are left in build/screenshots, or in the folder that the environment variable
+    DASHTAM_EVENTS_SCREENSHOTS names. Without npm, leave its client out: `-- -k "not npm"`.
+    """
+    if not shutil.which("chromium") or not shutil.which("chromedriver"):
+        session.error("this needs Debian's packages chromium and chromium-driver, or the like")
+    install_group(session, "browser")
+    install_wheel(session)
+    shots = os.environ.get("DASHTAM_EVENTS_SCREENSHOTS", str(ROOT / "build" / "screenshots"))
+    session.env["DASHTAM_EVENTS_SCREENSHOTS"] = shots
+    leave_checkout(session)
+    run_tests(session, folder="browser")
 
 
 @nox.session

@@ -128,6 +128,7 @@ def test_wall_3_backends_may_not_import_each_other(house: Path, plant: Plant) ->
         ("door-postgres", ["asyncpg"]),
         ("door-redis", ["redis"]),
         ("door-sqlalchemy", ["aiosqlite", "alembic", "sqlalchemy"]),
+        ("door-web", ["starlette", "uvicorn"]),
         ("door-testing", ["hypothesis", "pytest", "pytest_asyncio"]),
     ],
 )
@@ -190,7 +191,7 @@ EXTRAS = (
         "pytest",
         "pytest_asyncio",
     ),
-    *("redis", "rich", "sqlalchemy", "structlog"),
+    *("redis", "rich", "sqlalchemy", "starlette", "structlog", "uvicorn"),
 )
 
 
@@ -239,6 +240,7 @@ def test_wall_5_what_the_front_door_opens_is_seen(
         ("import dashtam_events.sse.redis", "redis"),
         ("import dashtam_events.store.postgres", "postgres"),
         ("import dashtam_events.adapters.audit", "audit"),
+        ("import dashtam_events.cli.web", "web"),
     ],
 )
 def test_wall_5_a_missing_extra_is_named_with_the_command_that_mends_it(

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TypeAlias
+from uuid import UUID
 
 import attrs
 from returns.result import Result
@@ -14,7 +15,10 @@ from dashtam_events.connection import (
     ProviderCredentials,
 )
 
-__all__ = ["Turn", "turns"]
+__all__ = ["DEMO_USER", "Turn", "turns"]
+
+DEMO_USER = UUID("019a3d5e-4c00-7000-8000-00000000da54")
+"""Whose connections the demos live: one person, so that the page shows the terminal's as well."""
 
 _Answer: TypeAlias = Result[None, ProviderConnectionError]
 

@@ -1,0 +1,170 @@
+// The page: it begins with a snapshot, and from there on every change comes from the stream.
+
+import { say, step, trace } from "./way.js";
+import { follow } from "./stream.js";
+import * as draw from "./draw.js";
+import { Model } from "./model.js";
+
+const tables = JSON.parse(document.getElementById("tables").textContent);
+const element = (id) => document.getElementById(id);
+const model = new Model(tables);
+let chosen = null;
+let asked = null;
+let past = null;
+
+async function request(path, body) {
+  const options = body === undefined ? {} : {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  };
+  try {
+    const response = await fetch(path, options);
+    return { ok: response.ok, status: response.status, ...(await response.json()) };
+  } catch {
+    return { ok: false, status: 0, detail: "The server does not answer. Is it running?" };
+  }
+}
+
+function choose(id) {
+  chosen = id;
+  past = null;
+  redraw();
+}
+
+function redraw() {
+  const connections = model.newestFirst();
+  chosen = model.connections.has(chosen) ? chosen : connections[0]?.id ?? null;
+  const connection = model.connections.get(chosen);
+  draw.connections(connections, chosen, choose);
+  draw.imports(model.imports);
+  draw.life(connection, past, tables);
+}
+
+// Events come in bursts; the page is drawn once for each frame of the screen.
+let frame = 0;
+function redrawSoon() {
+  frame ||= requestAnimationFrame(() => {
+    frame = 0;
+    redraw();
+  });
+}
+
+async function command(name) {
+  const { label, code } = tables.commands.find((each) => each.name === name);
+  const connection = model.connections.get(chosen);
+  if (!connection) return;
+  backToNow();
+  asked = { code, id: connection.id };
+  const answer = await request(`/api/connections/${connection.id}/${name}`, {});
+  if (answer.ok && model.connections.get(connection.id).status === "disconnected" && name === "disconnect" && connection.status === "disconnected") {
+    outcome("", "It has ended already: that is fine, and nothing was recorded.");
+  } else if (answer.ok) {
+    outcome("done", `${label}: accepted.`);
+  } else {
+    outcome("refused", `${label}: refused. ${answer.detail}`);
+    if (answer.status === 409) trace.refused(code, answer.detail, connection);
+    asked = null;
+  }
+}
+
+function outcome(kind, text) {
+  element("outcome").dataset.kind = kind;
+  element("outcome").textContent = text;
+}
+
+// One event: fold it, show it, and follow it along the way.
+function appended(event) {
+  const connection = model.apply(event);
+  draw.logged(event, true);
+  if (connection && asked?.id === connection.id) {
+    trace.accepted(asked.code, event, connection);
+  } else {
+    trace.heard(event, connection);
+  }
+  say(connection ? `${event.name}: ${connection.name} is ${connection.status}` : event.name);
+  redrawSoon();
+  auditSoon();
+}
+
+let auditTimer = 0;
+function auditSoon() {
+  clearTimeout(auditTimer);
+  auditTimer = setTimeout(showAudit, 400);
+}
+
+let older = null;
+async function showAudit(cursor) {
+  const path = typeof cursor === "string" ? `/api/audit?cursor=${encodeURIComponent(cursor)}` : "/api/audit";
+  const page = await request(path);
+  if (!page.ok) return;
+  draw.audit(page.records, typeof cursor === "string");
+  older = page.next;
+  element("older").hidden = older === null;
+}
+
+function backToNow() {
+  past = null;
+  redraw();
+}
+
+async function lookBack(version) {
+  const connection = model.connections.get(chosen);
+  if (!connection) return;
+  if (version >= connection.version) return backToNow();
+  const then = await request(`/api/connections/${connection.id}?at_version=${version}`);
+  if (then.ok && Number(element("version").value) === version) {
+    past = then;
+    redraw();
+  }
+}
+
+async function begin(form) {
+  asked = { code: "ProviderConnection.start(...)", id: null };
+  const answer = await request("/api/connections", Object.fromEntries(new FormData(form)));
+  if (!answer.ok) return outcome("refused", answer.detail);
+  asked = null;
+  form.elements.alias.value = "";
+  past = null;
+  chosen = answer.id;
+  outcome("done", "A connection was begun. What does the bank say?");
+  redraw();
+}
+
+async function load() {
+  const snapshot = await request("/api/snapshot");
+  if (!snapshot.ok) throw new Error("no snapshot");
+  model.begin(snapshot);
+  draw.clearLog();
+  snapshot.events.forEach((event) => draw.logged(event, false));
+  redraw();
+  showAudit();
+  return snapshot.cursor;
+}
+
+function wire() {
+  draw.commands(tables.commands, command);
+  draw.statements(tables.statements);
+  draw.filters(tables.categories);
+  element("begin").addEventListener("submit", (event) => {
+    event.preventDefault();
+    begin(event.target);
+  });
+  element("import").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const answer = await request("/api/imports", Object.fromEntries(new FormData(event.target)));
+    if (!answer.ok) say(answer.detail);
+  });
+  element("version").addEventListener("input", (event) => lookBack(Number(event.target.value)));
+  element("older").addEventListener("click", () => showAudit(older));
+}
+
+wire();
+follow({
+  load,
+  appended,
+  position: async () => (await request("/api/position")).position ?? 0,
+  model,
+  show: draw.link,
+});
+step.rest();

@@ -1,0 +1,71 @@
+// The strip at the top: one fact on its way, step by step, and a voice for those who listen.
+
+const PAUSE = matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 170;
+const steps = [...document.querySelectorAll("#steps > li")];
+const who = document.getElementById("way-who");
+let timers = [];
+
+export const step = {
+  rest() {
+    steps.forEach((each) => delete each.dataset.kind);
+  },
+};
+
+function play(texts, kinds) {
+  timers.forEach(clearTimeout);
+  step.rest();
+  steps.forEach((each) => { each.querySelector(".fact").textContent = ""; });
+  timers = steps.map((each, index) => setTimeout(() => {
+    each.dataset.kind = kinds[index];
+    each.querySelector(".fact").textContent = texts[index];
+  }, index * PAUSE));
+}
+
+function hearing({ heard }) {
+  const ears = [`log: ${heard.log}`];
+  if (heard.audit) ears.push(`audit: ${heard.audit}`);
+  if (heard.email) ears.push("e-mail to the user");
+  ears.push(heard.live ? `browser: ${heard.live}` : "this page");
+  return ears.join("\n");
+}
+
+const place = (event) => `#${event.position} in the log\nversion ${event.version} of its stream`;
+const now = (event, connection) => connection
+  ? `${connection.name}: ${connection.status.toUpperCase()} after ${event.version} events`
+  : `${event.version} events of ${event.stream.split("-")[0].replace("_", " ")}`;
+
+export const trace = {
+  accepted(code, event, connection) {
+    who.textContent = "You pressed a button, and the rules said yes.";
+    play([`${code}\nSuccess`, event.name, place(event), hearing(event), now(event, connection)],
+      ["done", "done", "done", "done", "done"]);
+  },
+  heard(event, connection) {
+    who.textContent = "An event came over the stream.";
+    play(["Decided where the command was given", event.name, place(event), hearing(event), now(event, connection)],
+      ["past", "done", "done", "done", "done"]);
+  },
+  refused(code, reason, connection) {
+    who.textContent = "You pressed a button, and the rules said no.";
+    play([`${code}\nRefused: ${reason}`, "No event", "Nothing was appended", "Nobody heard of it",
+      `${connection.name}: still ${connection.status.toUpperCase()} after ${connection.version} events`],
+    ["refused", "none", "none", "none", "past"]);
+  },
+};
+
+// A screen reader is told of the last thing that happened, and not more often than it can speak.
+const announcer = document.getElementById("announcer");
+let waiting = null;
+let more = 0;
+
+export function say(text) {
+  if (waiting !== null) more += 1;
+  else setTimeout(speak, 1500);
+  waiting = text;
+}
+
+function speak() {
+  announcer.textContent = more ? `${more + 1} events. The last: ${waiting}` : waiting;
+  waiting = null;
+  more = 0;
+}
