@@ -90,7 +90,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Both type checkers agree, and every public name of the wheel has a full type."""
+    """Both type checkers agree, mypy on the docs too; every public name of the wheel has a type."""
     install_group(session, "types")
     install_group(session, "bench")
     install_group(session, "browser")
@@ -98,6 +98,9 @@ def types(session: nox.Session) -> None:
     install_group(session, "examples")
     install_wheel(session)
     session.run("mypy")
+    with tempfile.TemporaryDirectory() as pages:
+        session.run("python", "-m", "tests.pages", pages)
+        session.run("mypy", pages)
     pyright = {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
     session.run("pyright", env=pyright)
     leave_checkout(session)
