@@ -1,13 +1,14 @@
 """Appends that go to the server together, as the arrays that its function takes, and its answer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 import attrs
 
-from dashtam_events.errors import VersionConflict
-from dashtam_events.store._rows import Draft, Stored, check_expected, ids_of, repeated
+from dashtam_events.errors import DuplicateEvent, StoreError, VersionConflict
+from dashtam_events.store._rows import Draft, Row, Stored, check_expected, ids_of, repeated
+from dashtam_events.store.postgres._failures import was_known
 from dashtam_events.store.postgres._reading import Reader
 from dashtam_events.store.postgres._schema import APPEND
 from dashtam_events.store.postgres._server import Fetch
@@ -70,10 +71,20 @@ class _Arrays:
 
 
 class Pen:
-    """Writes jobs by one statement, over a connection of whatever kind."""
+    """Writes jobs by one statement, over a connection of whatever kind.
 
-    def __init__(self, fetch: Fetch, reader: Reader, schema: str, busy_timeout: float) -> None:
-        self._fetch, self._reader = fetch, reader
+    Args:
+        fetch: asks the function that appends.
+        reader: asks over the same connection.
+        schema: the schema of that function.
+        busy_timeout: how many seconds it waits for its lock.
+        careful: never break a constraint, at the price of a look for known events beforehand.
+    """
+
+    def __init__(
+        self, fetch: Fetch, reader: Reader, schema: str, busy_timeout: float, *, careful: bool
+    ) -> None:
+        self._fetch, self._reader, self._careful = fetch, reader, careful
         self._sql = APPEND.format(schema=schema)
         # 0 would mean to wait for ever.
         self._wait = max(1, round(busy_timeout * 1000))
@@ -86,30 +97,57 @@ class Pen:
         arrays = _Arrays()
         for number, job in enumerate(jobs, 1):
             arrays.add(number, job)
-        ((places, heads, instant),) = await self._fetch(self._sql, self._wait, *arrays.values())
+        places, heads, instant = await self._append(arrays.values())
         answers = iter(list(zip(places, heads, strict=True)))
-        return [
-            await self._outcome(job, [next(answers) for _ in job.drafts], instant) for job in jobs
-        ]
+        outcomes = [_outcome(job, [next(answers) for _ in job.drafts], instant) for job in jobs]
+        refused = [n for n, outcome in enumerate(outcomes) if not isinstance(outcome, Stored)]
+        if refused:
+            known = await self._known([jobs[n] for n in refused])
+            for n in refused:
+                outcomes[n] = _explained(jobs[n], outcomes[n], known)
+        return outcomes
 
-    async def _outcome(self, job: Job, answers: list[tuple[int, int]], instant: int) -> Outcome:
-        if answers[0][0] == _KNOWN:
-            return await self._again(job.drafts)
-        rows: list[Any] = []
-        for draft, (place, head) in zip(job.drafts, answers, strict=True):
-            if place == _CONFLICT:
-                return _conflict(draft, head)
-            rows.append(draft.rows(place, head, instant if job.instant is None else job.instant))
-        return Stored(rows=tuple(rows), repeated=False)
+    async def _append(self, values: Sequence[Any]) -> Any:
+        careful = self._careful
+        while True:
+            try:
+                (answer,) = await self._fetch(self._sql, self._wait, careful, *values)
+            except StoreError as error:
+                if careful or not was_known(error):
+                    raise
+                careful = True
+            else:
+                return answer
 
-    async def _again(self, drafts: tuple[Draft, ...]) -> Outcome:
-        """Some events are known: an append is either an earlier one again, or refused."""
+    async def _known(self, jobs: Sequence[Job]) -> Mapping[bytes, Row] | StoreError:
+        """The rows of those events that are stored; what is written stays so where this fails."""
         try:
-            again = repeated(drafts, await self._reader.rows_of(ids_of(drafts)))
-        except Exception as error:  # noqa: BLE001  # told to the caller of this job alone
+            return await self._reader.rows_of([one for job in jobs for one in ids_of(job.drafts)])
+        except StoreError as error:
             return error
-        assert again is not None  # noqa: S101  # what was known stays known
-        return again
+
+
+def _outcome(job: Job, answers: list[tuple[int, int]], instant: int) -> Outcome:
+    if answers[0][0] == _KNOWN:
+        return DuplicateEvent(UUID(bytes=job.drafts[0].cells[0][0]))
+    rows: list[list[Row]] = []
+    at = instant if job.instant is None else job.instant
+    for draft, (place, head) in zip(job.drafts, answers, strict=True):
+        if place == _CONFLICT:
+            return _conflict(draft, head)
+        rows.append(draft.rows(place, head, at))
+    return Stored(rows=tuple(rows), repeated=False)
+
+
+def _explained(job: Job, refusal: Outcome, known: Mapping[bytes, Row] | StoreError) -> Outcome:
+    """An append that was refused is either an earlier one again, or really refused."""
+    if isinstance(known, StoreError):
+        return known
+    theirs = {one: known[one] for one in ids_of(job.drafts) if one in known}
+    try:
+        return repeated(job.drafts, theirs) or refusal
+    except DuplicateEvent as error:
+        return error
 
 
 def _conflict(draft: Draft, actual: int) -> Outcome:

@@ -4,7 +4,7 @@ import asyncpg
 
 from dashtam_events.errors import StoreBusy, StoreError, StoreUnavailable
 
-__all__ = ["FOREIGN", "is_lost", "meaning", "was_refused"]
+__all__ = ["FOREIGN", "is_lost", "meaning", "was_known", "was_refused"]
 
 FOREIGN = (
     asyncpg.PostgresError,
@@ -79,3 +79,8 @@ def was_refused(error: StoreError) -> bool:
     cause = error.__cause__
     foreign = isinstance(cause, asyncpg.PostgresError | asyncpg.InterfaceError)
     return foreign and not is_lost(cause) and not isinstance(error, StoreBusy)
+
+
+def was_known(error: StoreError) -> bool:
+    """Whether something that may be there once was there already."""
+    return isinstance(error.__cause__, asyncpg.UniqueViolationError)

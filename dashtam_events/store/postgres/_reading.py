@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 from uuid import UUID
 
-from dashtam_events.recorded import RecordedEvent
-from dashtam_events.store._rows import LogQuery, Row, Scribe, StreamQuery
+from dashtam_events.recorded import Position, RecordedEvent, StreamId
+from dashtam_events.store._rows import LogQuery, Row, Scribe, StreamQuery, check_attachment_name
 from dashtam_events.store.postgres._server import Fetch
-from dashtam_events.store.protocol import Attachment
+from dashtam_events.store.protocol import Attachment, check_event_id, check_stream
 
 __all__ = ["Reader"]
 
@@ -94,14 +94,17 @@ class Reader:
         ((position,),) = await self._fetch(_LAST)
         return position or 0
 
-    async def position_of(self, event_id: UUID) -> int | None:
+    async def position_of(self, event_id: UUID) -> Position | None:
         """The position of an event; None where it is not stored."""
+        check_event_id(event_id)
         rows = await self._fetch(_POSITION, event_id)
-        return rows[0][0] if rows else None
+        return Position(rows[0][0]) if rows else None
 
-    async def attachment(self, stream: str, name: str) -> Attachment | None:
+    async def attachment(self, stream: StreamId, name: str) -> Attachment | None:
         """What is kept beside a stream under a name; None where nothing ever was."""
-        rows = await self._fetch(_ATTACHMENT, stream, name)
+        check_stream(stream)
+        check_attachment_name(name)
+        rows = await self._fetch(_ATTACHMENT, str(stream), name)
         return Attachment(data=rows[0][0], version=rows[0][1]) if rows else None
 
 

@@ -37,6 +37,8 @@ CREATE TABLE {schema}.attachments (
 # `metadata` and `instants` have an entry for each; events and attachments name their draft in
 # `owners` and `holders`. The answer has an entry for each draft as well: the position behind which
 # it stands, or -1: its job was refused, -2: for its sake, -3: some of its job's events are known.
+# That is looked for where it is asked to be `careful`; otherwise a known event breaks a constraint,
+# and nothing at all is written.
 #
 # The lock is taken first and held until the commit, and everything is looked up and numbered
 # behind it: that makes the order of positions that of commits. It needs READ COMMITTED, where each
@@ -44,7 +46,7 @@ CREATE TABLE {schema}.attachments (
 # Plans are kept from when the table was small: without the setting they might scan it for ever.
 _APPEND = """
 CREATE FUNCTION {schema}.append(
-    wait integer, streams text[],
+    wait integer, careful boolean, streams text[],
     jobs integer[], wheres integer[], expected bigint[], sizes integer[], metadata bytea[],
     instants bigint[],
     ids uuid[], types text[], schema_versions integer[], subjects text[], payloads bytea[],
@@ -67,20 +69,25 @@ BEGIN
     PERFORM set_config('lock_timeout', wait::text, true);
     PERFORM pg_advisory_xact_lock({key});
 
-    SELECT e.position, e.recorded_at INTO start, instant
-        FROM {schema}.events e ORDER BY e.position DESC LIMIT 1;
-    start := coalesce(start, 0);
-    last := start;
-    instant := greatest(instant, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);
-    SELECT array_agg(jobs[given.owner]) INTO known
-        FROM unnest(ids, owners) AS given (id, owner)
-        CROSS JOIN LATERAL (SELECT FROM {schema}.events e WHERE e.event_id = given.id LIMIT 1) e;
-    SELECT array_agg(coalesce(e.version, 0) ORDER BY given.n) INTO latest
-        FROM unnest(streams) WITH ORDINALITY AS given (stream, n)
-        LEFT JOIN LATERAL (
+    SELECT coalesce(e.position, 0), greatest(e.recorded_at, given.instant), (
+        SELECT array_agg(coalesce((
             SELECT e.version FROM {schema}.events e
-            WHERE e.stream = given.stream ORDER BY e.version DESC LIMIT 1
-        ) e ON true;
+            WHERE e.stream = stream.name ORDER BY e.version DESC LIMIT 1
+        ), 0) ORDER BY stream.n)
+        FROM unnest(streams) WITH ORDINALITY AS stream (name, n)
+    ) INTO start, instant, latest
+    FROM (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) AS given (instant)
+    LEFT JOIN (
+        SELECT e.position, e.recorded_at FROM {schema}.events e ORDER BY e.position DESC LIMIT 1
+    ) e ON true;
+    last := start;
+    IF careful THEN
+        SELECT array_agg(jobs[given.owner]) INTO known
+            FROM unnest(ids, owners) AS given (id, owner)
+            CROSS JOIN LATERAL (
+                SELECT FROM {schema}.events e WHERE e.event_id = given.id LIMIT 1
+            ) e;
+    END IF;
 
     FOR draft IN 1 .. cardinality(jobs) LOOP
         IF jobs[draft] <> job THEN
@@ -135,7 +142,7 @@ MIGRATIONS = (_TABLES + _APPEND,)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 APPEND = """SELECT places, heads, instant FROM {schema}.append(
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)"""
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)"""
 """How the function is called."""
 CHANNEL = "dashtam_events_{schema}"
 """On which the function tells that there are new events."""

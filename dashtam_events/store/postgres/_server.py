@@ -2,7 +2,9 @@
 
 import asyncio
 import ssl
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -12,7 +14,7 @@ import attrs
 from dashtam_events.errors import StoreError
 from dashtam_events.store.postgres._failures import FOREIGN, is_lost, meaning
 
-__all__ = ["Connections", "Fetch", "Server"]
+__all__ = ["TLS", "Connections", "Fetch", "Line", "Server"]
 
 TLS = ssl.SSLContext | str | bool | None
 
@@ -100,17 +102,11 @@ async def _keep_as_it_is(_connection: Any) -> None:
     """Nothing is left in a session that would have to be cleared away at the cost of a trip."""
 
 
-class Connections:
-    """Some connections to a server, made when they are needed and again when they were lost."""
+class _Persistent(ABC):
+    """Asks over connections that are made when they are needed, and again when they were lost."""
 
-    def __init__(self, server: Server, most: int) -> None:
+    def __init__(self, server: Server) -> None:
         self._server = server
-        options = server.options()
-        self._pool = asyncpg.create_pool(min_size=0, max_size=most, reset=_keep_as_it_is, **options)
-
-    async def open(self) -> None:
-        """Get ready; connects to nothing yet."""
-        await self._pool
 
     async def fetch(self, sql: str, *values: Any) -> Sequence[Any]:
         """Ask one statement, and once more where the connection was lost over it.
@@ -126,6 +122,46 @@ class Connections:
             return await self._fetch(sql, values)
         except FOREIGN as error:
             raise self._server.meaning(error) from error
+
+    @abstractmethod
+    async def _fetch(self, sql: str, values: Sequence[Any]) -> Sequence[Any]:
+        """Ask once; raises the driver's errors."""
+
+
+class Line(_Persistent):
+    """One connection, for one who asks one thing after the other."""
+
+    _connection: Any = None
+
+    async def _fetch(self, sql: str, values: Sequence[Any]) -> Sequence[Any]:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await asyncpg.connect(**self._server.options())
+        try:
+            return await self._server.ask(self._connection, sql, values)
+        except (TimeoutError, asyncio.CancelledError):
+            # The answer may come yet, and must not be taken for that to the next question.
+            self._connection.terminate()
+            raise
+
+    async def close(self) -> None:
+        """Close it, after a moment also where the server says nothing more."""
+        if self._connection is not None:
+            with suppress(*FOREIGN):
+                await self._connection.close(timeout=self._server.connect_timeout)
+
+
+class Connections(_Persistent):
+    """Some connections, for any number who ask at the same time."""
+
+    def __init__(self, server: Server, most: int) -> None:
+        super().__init__(server)
+        self._pool = asyncpg.create_pool(
+            min_size=0, max_size=most, reset=_keep_as_it_is, **server.options()
+        )
+
+    async def open(self) -> None:
+        """Get ready; connects to nothing yet."""
+        await self._pool
 
     async def _fetch(self, sql: str, values: Sequence[Any]) -> Sequence[Any]:
         async with self._pool.acquire() as connection:

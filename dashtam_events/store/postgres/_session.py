@@ -11,7 +11,7 @@ from dashtam_events.store.postgres._batch import Pen
 from dashtam_events.store.postgres._listener import Listener
 from dashtam_events.store.postgres._migrating import bring_up, refuse_other_versions
 from dashtam_events.store.postgres._reading import Reader
-from dashtam_events.store.postgres._server import Connections, Server
+from dashtam_events.store.postgres._server import Connections, Line, Server
 from dashtam_events.store.postgres._writer import Writer
 
 __all__ = ["Session"]
@@ -36,10 +36,11 @@ class Session:
         self.loop = asyncio.get_running_loop()
         self._server = server
         self._reading = Connections(server, readers)
-        self._writing = Connections(server, 1)
+        self._writing = Line(server)
         self._arrivals = Arrivals()
         write = self._writing.fetch
-        pen = Pen(write, Reader(write, server.schema, scribe), server.schema, server.busy_timeout)
+        reader = Reader(write, server.schema, scribe)
+        pen = Pen(write, reader, server.schema, server.busy_timeout, careful=False)
         self._writer = Writer(pen, scribe, self._arrivals.announce, clocked=clocked)
         self._reader = Reader(self.fetch, server.schema, scribe)
         self._listener = Listener(
@@ -50,7 +51,6 @@ class Session:
     async def open(self, *, migrate: bool) -> None:
         """Get ready, or close again and raise as `migrate` does."""
         await self._reading.open()
-        await self._writing.open()
         try:
             await (bring_up if migrate else refuse_other_versions)(self._server)
         except BaseException:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 from uuid import UUID
 
 from dashtam_events._clock import now
@@ -18,18 +18,14 @@ from dashtam_events.store._rows import (
     Scribe,
     Stored,
     StreamQuery,
-    check_attachment_name,
 )
 from dashtam_events.store._store import RowStore
 from dashtam_events.store.postgres._reading import Reader
 from dashtam_events.store.postgres._schema import check_schema
 from dashtam_events.store.postgres._server import TLS, Server
 from dashtam_events.store.postgres._session import Session
-from dashtam_events.store.postgres._within import TransactionStore, borrowed
+from dashtam_events.store.postgres._within import Transaction, TransactionStore, borrowed
 from dashtam_events.store.protocol import Attachment
-
-if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
 
 __all__ = ["PostgresEventStore"]
 
@@ -160,10 +156,7 @@ class PostgresEventStore(RowStore):
     def _read(self, query: StreamQuery | LogQuery) -> AsyncIterator[RecordedEvent]:
         return self._reader.events(query)
 
-    def within(
-        self,
-        transaction: "AsyncConnection | AsyncSession | async_scoped_session[AsyncSession] | Any",
-    ) -> TransactionStore:
+    def within(self, transaction: Transaction) -> TransactionStore:
         """The store inside a transaction of yours: what it appends stands or falls with it.
 
         It is an `EventStore` that appends and reads over your connection, and sees what was
@@ -184,8 +177,7 @@ class PostgresEventStore(RowStore):
 
     async def position_of(self, event_id: UUID) -> Position | None:
         """Where an event stands in the log; None where it is not stored."""
-        position = await self._reader.position_of(event_id)
-        return None if position is None else Position(position)
+        return await self._reader.position_of(event_id)
 
     async def last_position(self) -> Position | None:
         """The position of the last event of the log; None while it is empty."""
@@ -202,5 +194,4 @@ class PostgresEventStore(RowStore):
 
     async def read_attachment(self, stream: StreamId, name: str) -> Attachment | None:
         """The value kept beside a stream under a name; None where none ever was."""
-        check_attachment_name(name)
-        return await self._reader.attachment(str(stream), name)
+        return await self._reader.attachment(stream, name)

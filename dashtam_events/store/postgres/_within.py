@@ -1,7 +1,7 @@
 """The store as seen from inside a transaction of the caller's."""
 
 from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -13,7 +13,6 @@ from dashtam_events.store._rows import (
     Scribe,
     Stored,
     StreamQuery,
-    check_attachment_name,
 )
 from dashtam_events.store._store import RowStore
 from dashtam_events.store.postgres._batch import Job, Pen
@@ -23,9 +22,12 @@ from dashtam_events.store.postgres._server import Fetch, Server
 from dashtam_events.store.protocol import Attachment, EventStore
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
 
-__all__ = ["TransactionStore", "borrowed"]
+__all__ = ["Transaction", "TransactionStore", "borrowed"]
+
+Transaction: TypeAlias = "AsyncConnection | AsyncSession | async_scoped_session[AsyncSession] | Any"
+"""What a transaction may be given as; `Any` is a connection of asyncpg, which has no types."""
 
 
 class TransactionStore(RowStore):
@@ -36,7 +38,8 @@ class TransactionStore(RowStore):
     ) -> None:
         self._whole, self._scribe, self._clocked = store, scribe, clocked
         self._reader = Reader(fetch, server.schema, scribe)
-        self._pen = Pen(fetch, self._reader, server.schema, server.busy_timeout)
+        # A broken constraint would break the caller's transaction.
+        self._pen = Pen(fetch, self._reader, server.schema, server.busy_timeout, careful=True)
 
     async def _store(self, drafts: tuple[Draft, ...]) -> Stored:
         instant = self._scribe.instant() if self._clocked else None
@@ -50,8 +53,7 @@ class TransactionStore(RowStore):
 
     async def position_of(self, event_id: UUID) -> Position | None:
         """Where an event stands in the log; None where it is not stored."""
-        position = await self._reader.position_of(event_id)
-        return None if position is None else Position(position)
+        return await self._reader.position_of(event_id)
 
     async def last_position(self) -> Position | None:
         """The position of the last event of the log; None while it is empty."""
@@ -64,8 +66,7 @@ class TransactionStore(RowStore):
 
     async def read_attachment(self, stream: StreamId, name: str) -> Attachment | None:
         """The value kept beside a stream under a name; None where none ever was."""
-        check_attachment_name(name)
-        return await self._reader.attachment(str(stream), name)
+        return await self._reader.attachment(stream, name)
 
 
 def borrowed(given: Any, server: Server) -> Fetch:
