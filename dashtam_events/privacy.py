@@ -8,7 +8,7 @@ import attrs
 
 from dashtam_events.declaration import Privacy
 
-__all__ = ["MASK", "personal", "privacy_of", "redact", "secret"]
+__all__ = ["MASK", "marked", "personal", "privacy_of", "redact", "secret"]
 
 MASK = "***"
 """What stands in place of a personal value."""
@@ -17,13 +17,18 @@ _KEY = "dashtam_events.privacy"
 _T = TypeVar("_T")
 
 
+def marked(privacy: Privacy) -> dict[str, Privacy]:
+    """The metadata by which a field of attrs carries a mark."""
+    return {_KEY: privacy}
+
+
 @overload
 def personal() -> Any: ...
 @overload
 def personal(*, default: _T) -> _T: ...
 def personal(*, default: Any = attrs.NOTHING) -> Any:
     """A field that belongs to the event's subject: stored, but masked in repr and logs."""
-    return attrs.field(default=default, metadata={_KEY: Privacy.PERSONAL})
+    return attrs.field(default=default, metadata=marked(Privacy.PERSONAL))
 
 
 def secret(*, default: None = attrs.NOTHING) -> Any:  # type: ignore[assignment]  # refused when the class is defined
@@ -32,7 +37,7 @@ def secret(*, default: None = attrs.NOTHING) -> Any:  # type: ignore[assignment]
     It is optional, because an event that was stored comes back without it: spell out
     `default=None`. It does not count when events are compared.
     """
-    return attrs.field(default=default, eq=False, metadata={_KEY: Privacy.SECRET})
+    return attrs.field(default=default, eq=False, metadata=marked(Privacy.SECRET))
 
 
 def privacy_of(field: "attrs.Attribute[Any]") -> Privacy:

@@ -10,8 +10,9 @@ import attrs
 from typing_extensions import TypeVar
 
 from dashtam_events._frozen import EMPTY, FrozenDict
+from dashtam_events.declaration import Privacy
 from dashtam_events.event import DomainEvent, _base
-from dashtam_events.privacy import personal, redact
+from dashtam_events.privacy import marked, personal, redact
 
 __all__ = ["EventMetadata", "Position", "RecordedEvent", "StreamId", "UnknownEvent"]
 
@@ -19,6 +20,7 @@ Position = NewType("Position", int)
 """Where an event stands in the log of its store. Opaque: it only grows, and may leave gaps."""
 
 _E = TypeVar("_E", bound=DomainEvent, default=DomainEvent, covariant=True)
+_TEXTS = ("correlation_id", "actor", "ip_address", "user_agent", "trace_id", "span_id")
 _CATEGORY = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 
 
@@ -63,7 +65,18 @@ class StreamId:
 
 
 def _frozen_texts(extras: Mapping[str, str]) -> FrozenDict[str, str]:
+    if not isinstance(extras, Mapping):
+        raise TypeError("metadata: 'extras' must be a mapping from text to text")
+    for key, value in extras.items():
+        if not isinstance(key, str):
+            raise TypeError("metadata: the keys of 'extras' must be text")
+        _check_text(key, value)
     return FrozenDict(extras)
+
+
+def _check_text(key: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"metadata: {key!r} must be text")
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -73,7 +86,10 @@ class EventMetadata:
     `correlation_id` is shared by everything that one request set off, `causation_id` is the
     event that led to this one, `actor` is who acted (where it is not the subject), `trace_id`
     and `span_id` are those of W3C Trace Context, `extras` is for the service's own. Actor,
-    address and agent are personal: the repr masks them.
+    address, agent and extras (where a misspelt key lands) are personal: the repr masks them.
+
+    Raises:
+        TypeError: a value is not of its type; nothing is coerced.
     """
 
     correlation_id: str | None = None
@@ -83,32 +99,42 @@ class EventMetadata:
     user_agent: str | None = personal(default=None)
     trace_id: str | None = None
     span_id: str | None = None
-    extras: Mapping[str, str] = attrs.field(default=EMPTY, converter=_frozen_texts)
+    extras: Mapping[str, str] = attrs.field(
+        default=EMPTY, converter=_frozen_texts, metadata=marked(Privacy.PERSONAL)
+    )
+
+    def __attrs_post_init__(self) -> None:
+        for key in _TEXTS:
+            value = getattr(self, key)
+            if value is not None:
+                _check_text(key, value)
+        if not (self.causation_id is None or isinstance(self.causation_id, UUID)):
+            raise TypeError("metadata: 'causation_id' must be a UUID")
 
     def __repr__(self) -> str:
-        given = {name: value for name, value in redact(self).items() if value}
+        given = {name: value for name, value in redact(self).items() if getattr(self, name)}
         return f"EventMetadata({', '.join(f'{name}={value!r}' for name, value in given.items())})"
 
     @classmethod
     def of(cls, given: "EventMetadata | Mapping[str, Any] | None") -> "EventMetadata":
         """Metadata from itself, from a mapping of its fields, or from nothing.
 
-        Keys that are no field are kept in `extras`, as text.
+        Keys that are no field are kept in `extras`. A `causation_id` may be given as text.
 
         Raises:
-            ValueError: a causation_id is no UUID.
+            TypeError: a value is no text (or no UUID, for the causation_id); it names the key.
+            ValueError: a causation_id that is text is no UUID.
         """
         if isinstance(given, EventMetadata):
             return given
         if not given:
             return _NOTHING
-        known = {field.name for field in attrs.fields(EventMetadata)}
-        values = {key: value for key, value in given.items() if key in known}
-        extras = {key: str(value) for key, value in given.items() if key not in known}
+        values = {key: value for key, value in given.items() if key in _FIELDS}
+        extras = {key: value for key, value in given.items() if key not in _FIELDS}
         if isinstance(values.get("causation_id"), str):
             values["causation_id"] = UUID(values["causation_id"])
         if extras:
-            values["extras"] = {**values.get("extras", {}), **extras}
+            values["extras"] = {**_frozen_texts(values.get("extras", EMPTY)), **extras}
         return cls(**values)
 
     def following(self, cause: DomainEvent) -> "EventMetadata":
@@ -120,6 +146,7 @@ class EventMetadata:
         return attrs.evolve(self, correlation_id=correlation_id, causation_id=cause.event_id)
 
 
+_FIELDS = frozenset(field.name for field in attrs.fields(EventMetadata))
 _NOTHING = EventMetadata()
 
 

@@ -82,6 +82,14 @@ def test_the_repr_of_what_a_store_keeps_around_an_event_shows_no_more() -> None:
     )
 
 
+def test_extras_are_masked_because_a_misspelt_key_lands_there() -> None:
+    metadata = EventMetadata.of({"ip_adress": CANARY, "trace_id": "t"})
+    assert metadata.extras == {"ip_adress": CANARY}
+    assert repr(metadata) == "EventMetadata(trace_id='t', extras='***')"
+    assert CANARY not in str(redact(metadata))
+    assert repr(EventMetadata(trace_id="t")) == "EventMetadata(trace_id='t')"
+
+
 def test_the_repr_of_an_unknown_event_does_not_show_its_bytes() -> None:
     unknown = UnknownEvent(name="X", schema_version=1, data=CANARY.encode())
     assert CANARY not in repr(unknown)

@@ -67,15 +67,37 @@ class AddressMoved(DomainEvent):
     pass
 
 
-def test_metadata_is_made_from_a_mapping_and_keeps_the_rest_as_text() -> None:
-    made = EventMetadata.of({"actor": "a", "causation_id": str(ID), "tenant": 7})
+def test_metadata_is_made_from_a_mapping_and_keeps_the_rest_as_extras() -> None:
+    made = EventMetadata.of({"actor": "a", "causation_id": str(ID), "tenant": "7"})
     assert made == EventMetadata(actor="a", causation_id=ID, extras={"tenant": "7"})
+    assert EventMetadata.of({"causation_id": ID}).causation_id == ID
     assert EventMetadata.of(made) is made
     assert EventMetadata.of(None) == EventMetadata()
-    both = EventMetadata.of({"extras": {"a": "1"}, "b": 2})
+    both = EventMetadata.of({"extras": {"a": "1"}, "b": "2"})
     assert both.extras == {"a": "1", "b": "2"}
     with pytest.raises(ValueError, match="UUID"):
         EventMetadata.of({"causation_id": "no uuid"})
+
+
+@pytest.mark.parametrize("value", [7, ID, b"text", ["text"], None])
+@pytest.mark.parametrize("key", ["correlation_id", "actor", "trace_id", "tenant"])
+def test_metadata_is_text_and_nothing_is_made_text_of(key: str, value: Any) -> None:
+    if value is None and key != "tenant":
+        assert EventMetadata.of({key: None}) == EventMetadata()
+        return
+    with pytest.raises(TypeError, match=f"metadata: {key!r} must be text"):
+        EventMetadata.of({key: value})
+
+
+def test_metadata_of_another_shape_is_refused() -> None:
+    with pytest.raises(TypeError, match="'causation_id' must be a UUID"):
+        EventMetadata.of({"causation_id": 7})
+    with pytest.raises(TypeError, match="'extras' must be a mapping"):
+        EventMetadata.of({"extras": "text"})
+    with pytest.raises(TypeError, match="the keys of 'extras' must be text"):
+        EventMetadata(extras={7: "text"})  # type: ignore[dict-item]  # the mistake
+    with pytest.raises(TypeError, match="'tenant' must be text"):
+        EventMetadata(extras={"tenant": 7})  # type: ignore[dict-item]  # the mistake
 
 
 def test_metadata_follows_a_cause() -> None:
