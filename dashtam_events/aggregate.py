@@ -71,7 +71,7 @@ class Aggregate:
     defines `take_snapshot` and `restore_snapshot`.
 
     Raises:
-        TypeError: two methods of the class apply the same event.
+        TypeError: two methods of the class apply the same event; an instance's id is no UUID.
         ValueError: `stream` is no category (see `StreamId`).
     """
 
@@ -87,6 +87,8 @@ class Aggregate:
         cls._folds = {**cls._folds, **_marked(cls)}
 
     def __init__(self, id: UUID) -> None:
+        if not isinstance(id, UUID):
+            raise TypeError("the id of an aggregate is a UUID: write UUID(text)")
         self.__id = id
         self.__version = 0
         self.__pending: list[DomainEvent] = []

@@ -1,5 +1,6 @@
 """Load an aggregate, save what it recorded, decide again on a conflict."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -71,6 +72,7 @@ class Repository(Generic[_A]):
             AggregateNotFound: it has no events, or had none yet.
             InvalidHistory: its events cannot have happened in that order.
             UnappliedEvent: it does not know one of its events.
+            TypeError: the id is no UUID.
             ValueError: `at_version` is below 1, or `at_time` is naive.
         """
         if at_version is not None and at_version < 1:
@@ -121,6 +123,7 @@ class Repository(Generic[_A]):
         exception that it raises passes through and saves nothing.
 
         Raises:
+            TypeError: the decision is asynchronous; nothing was saved.
             AggregateNotFound: there is no such aggregate.
             VersionConflict: others were faster at every attempt.
             StoreUnavailable: whether it was saved is not known: look before deciding again.
@@ -130,6 +133,7 @@ class Repository(Generic[_A]):
         while True:
             aggregate = await self.get(id)
             answer = decision(aggregate)
+            _refuse_promise(answer)
             try:
                 await self.save(aggregate, metadata=metadata)
             except VersionConflict:
@@ -194,3 +198,14 @@ class Repository(Generic[_A]):
         if state is None:
             return blank
         return self._aggregate.replay_from(id, kept.version, state)
+
+
+def _refuse_promise(answer: object) -> None:
+    """An answer that is still to be awaited: nothing has been decided yet."""
+    if not inspect.isawaitable(answer):
+        return
+    if inspect.iscoroutine(answer):
+        answer.close()
+    raise TypeError(
+        "a decision is a plain function: call await outside of it, and give it what came of it"
+    )

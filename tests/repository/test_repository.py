@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -333,3 +334,31 @@ def test_a_repository_refuses_what_cannot_work() -> None:
         Repository(store, Account, attempts=0)
     with pytest.raises(ValueError, match="numbers from 1"):
         Repository(store, Account, snapshot_every=0)
+
+
+async def test_an_asynchronous_decision_is_refused_and_saves_nothing(
+    accounts: Repository[Account],
+) -> None:
+    """It would not have run, and its coroutine would have been taken for the answer."""
+    await _opened(accounts, 5)
+
+    async def decide(account: Account) -> None:
+        account.deposit(Decimal(1))
+
+    def decide_and_promise(account: Account) -> object:
+        account.deposit(Decimal(1))
+        return asyncio.get_running_loop().create_future()
+
+    for decision in (decide, decide_and_promise):
+        with pytest.raises(TypeError, match="plain function: call await outside"):
+            await accounts.execute(ID, decision)
+    assert (await accounts.get(ID)).version == 1
+
+
+async def test_the_id_of_an_aggregate_is_a_uuid(accounts: Repository[Account]) -> None:
+    await _opened(accounts, 5)
+    wrong: Any = str(ID)
+    with pytest.raises(TypeError, match="the id of an aggregate is a UUID"):
+        await accounts.get(wrong)
+    with pytest.raises(TypeError, match="the id of an aggregate is a UUID"):
+        Account(wrong)
