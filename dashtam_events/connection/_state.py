@@ -10,6 +10,8 @@ from dashtam_events.privacy import personal
 
 __all__ = ["ConnectionState"]
 
+_IDS = ("user_id", "provider_id")
+_TEXTS = {"provider_slug": str, "alias": str | None}
 _TIMES = ("connected_at", "last_sync_at", "created_at", "updated_at")
 
 
@@ -18,6 +20,7 @@ class ConnectionState:
     """The state of a connection, and the form of its snapshot.
 
     Raises:
+        TypeError: an id is no UUID, or the slug or the alias no text.
         ValueError: the slug is empty or over 50 characters, the alias over 100, a time naive.
     """
 
@@ -32,6 +35,15 @@ class ConnectionState:
     last_sync_at: datetime | None = None
 
     def __attrs_post_init__(self) -> None:
+        for name in _IDS:
+            if not isinstance(getattr(self, name), UUID):
+                raise TypeError(f"{name} must be a UUID")
+        for name, kinds in _TEXTS.items():
+            if not isinstance(getattr(self, name), kinds):
+                raise TypeError(f"{name} must be text")
+        self._check_values()
+
+    def _check_values(self) -> None:
         if not 1 <= len(self.provider_slug) <= 50:
             raise ValueError("provider_slug must have 1 to 50 characters")
         if self.alias is not None and len(self.alias) > 100:

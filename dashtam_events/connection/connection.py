@@ -40,7 +40,8 @@ class ProviderConnection(FoldedConnection, stream="provider_connection"):
 
     Every command answers `Success(None)` and records one event, or answers a `Failure` that
     says which states allow it, and changes nothing. `now` is when it happened (aware; by default
-    the present). Attributes are read-only: only commands change them.
+    the present). Attributes are read-only: only commands change them. A value of another type is
+    a TypeError, and changes nothing.
 
     Args:
         id: the id of the connection, and of its stream.
@@ -56,6 +57,7 @@ class ProviderConnection(FoldedConnection, stream="provider_connection"):
         updated_at: when something last happened to it; by default `created_at`.
 
     Raises:
+        TypeError: an id is no UUID, or a text is none.
         ValueError: a text is too long or empty, a time is naive, the status is none, or an
             active connection has no credentials.
     """
@@ -106,6 +108,7 @@ class ProviderConnection(FoldedConnection, stream="provider_connection"):
         """Begin a connection: pending, with its first event recorded.
 
         Raises:
+            TypeError: an id is no UUID, or the slug or the alias no text.
             ValueError: the slug is empty or over 50 characters, the alias over 100, `now` naive.
         """
         connection = cls.blank(id or new_id())
@@ -186,6 +189,8 @@ class ProviderConnection(FoldedConnection, stream="provider_connection"):
         credentials: ProviderCredentials,
         now: datetime | None,
     ) -> Result[None, ProviderConnectionError]:
+        if not isinstance(credentials, ProviderCredentials):
+            raise TypeError("credentials must be ProviderCredentials")
         answer = self._decide(kind, refusal, now, credentials_expire_at=credentials.expires_at)
         if isinstance(answer, Success):
             self._credentials = credentials

@@ -147,3 +147,34 @@ def test_credentials_that_have_lapsed_connect_but_do_not_sync() -> None:
 
 def test_the_repr_shows_no_credentials() -> None:
     assert "blob" not in repr(connected())
+
+
+@pytest.mark.parametrize("given", [None, b"blob", "blob", {"encrypted_data": b"blob"}])
+def test_what_are_no_credentials_is_refused_and_changes_nothing(given: Any) -> None:
+    pending, active = started(), connected()
+    for connection, command in (
+        (pending, pending.mark_connected),
+        (active, active.update_credentials),
+    ):
+        before = seen(connection)
+        with pytest.raises(TypeError, match="credentials must be ProviderCredentials"):
+            command(given)
+        assert seen(connection) == before
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("id", "nope", "the id of an aggregate is a UUID"),
+        ("user_id", "nope", "user_id must be a UUID"),
+        ("provider_id", 7, "provider_id must be a UUID"),
+        ("provider_slug", None, "provider_slug must be text"),
+        ("alias", 7, "alias must be text"),
+    ],
+)
+def test_a_connection_is_not_begun_with_values_of_other_types(
+    field: str, value: Any, sentence: str
+) -> None:
+    facts: dict[str, Any] = {"user_id": USER, "provider_id": PROVIDER, "provider_slug": "schwab"}
+    with pytest.raises(TypeError, match=sentence):
+        ProviderConnection.start(**(facts | {field: value}))
