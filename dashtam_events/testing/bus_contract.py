@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from dashtam_events.bus.protocol import EventBus, EventContext
-from dashtam_events.errors import BusClosed, InvalidEventClass
+from dashtam_events.errors import BusClosed, ClosedFromWithin, HandlerNotAsync, InvalidEventClass
 from dashtam_events.event import DomainEvent, event
 from dashtam_events.recorded import EventMetadata
 from dashtam_events.registry import EventRegistry
@@ -51,6 +51,10 @@ def _failing(happened: SomethingHappened) -> Awaitable[None]:
         raise LookupError(happened.note)
 
     return fail()
+
+
+def _not_async(_happened: SomethingHappened) -> Any:
+    return None
 
 
 async def _failing_at_once(happened: SomethingHappened) -> None:
@@ -362,3 +366,27 @@ class BusContract:
         await bus.aclose()
         with pytest.raises(BusClosed):
             await bus.publish(SomethingHappened())
+
+    async def test_a_handler_cannot_wait_for_its_bus_to_close(self, bus: EventBus) -> None:
+        refused = []
+
+        async def close(_event: SomethingHappened) -> None:
+            try:
+                await bus.aclose()
+            except ClosedFromWithin as error:
+                refused.append(error)
+
+        bus.subscribe(SomethingHappened, close)
+        async with asyncio.timeout(5):
+            await bus.publish(SomethingHappened())
+            await bus.aclose()
+        assert len(refused) == 1
+
+    async def test_a_handler_that_is_not_async_is_refused(self, bus: EventBus) -> None:
+        with pytest.raises(HandlerNotAsync):
+            bus.subscribe(SomethingHappened, _not_async)
+
+    async def test_what_is_no_event_is_not_published(self, bus: EventBus) -> None:
+        wrong: Any = SomethingHappened
+        with pytest.raises(TypeError):
+            await bus.publish(wrong)
