@@ -39,7 +39,7 @@ class _OneLineErrors(click.Group):
         except click.ClickException as error:
             _refuse(error.format_message())
         except DashtamEventsError as error:
-            _refuse(str(error))
+            _refuse(", ".join([str(error), *getattr(error, "__notes__", ())]))
         sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -3,8 +3,11 @@
 import json
 import os
 import re
+import shutil
 import signal
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -130,6 +133,21 @@ async def test_events_that_are_not_known_here_are_shown_without_their_content(
     assert "LanternLit" in shown.stdout
     assert "Ada" not in shown.stdout
     assert run("stream", file, "provider_connection-one").returncode == 0
+
+
+def test_what_cannot_be_read_is_told_with_where_it_stands(played: Path, tmp_path: Path) -> None:
+    (third,) = told(played, "--after", "2", "--limit", "1")
+    damaged = shutil.copy(played, tmp_path / "damaged.db")
+    with closing(sqlite3.connect(damaged)) as file:
+        file.execute("UPDATE events SET data = ? WHERE position = 3", (b"CANARY",))
+        file.commit()
+    shown = call("log", damaged, "--json")
+    assert shown.exit_code == 2
+    assert [json.loads(line)["position"] for line in shown.stdout.splitlines()] == [1, 2]
+    assert shown.stderr == (
+        f"dashtam-events: {third['type']}: expected a JSON object in UTF-8, "
+        f"at position 3 of the log: {third['stream']}, version {third['version']}\n"
+    )
 
 
 def test_looking_changes_nothing(played: Path) -> None:
