@@ -1,7 +1,7 @@
 """The service behind the page: commands in, a snapshot and a live stream out."""
 
 import re
-from collections.abc import AsyncGenerator, Callable, MutableMapping
+from collections.abc import AsyncGenerator, Callable, Mapping, MutableMapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -31,6 +31,7 @@ from dashtam_events.sse import SSEEndpoint
 __all__ = ["create_app"]
 
 _RECENT, _AUDITED = 100, 25
+_LONGEST_MARK = 64
 _VERSION = re.compile("[1-9][0-9]{0,8}")
 
 
@@ -93,10 +94,13 @@ async def _authenticate(_scope: MutableMapping[str, Any]) -> UUID:
     return DEMO_USER
 
 
-def _metadata(request: Request) -> EventMetadata:
-    """In what circumstances a request had something happen; all of it is one correlation."""
+def _metadata(request: Request, body: Mapping[str, Any]) -> EventMetadata:
+    """In what circumstances a request had something happen; the page may name the correlation."""
+    named = body.get("correlation_id")
+    if named is not None and not (isinstance(named, str) and len(named) <= _LONGEST_MARK):
+        raise BadBody
     return EventMetadata(
-        correlation_id=str(new_id()),
+        correlation_id=named or str(new_id()),
         ip_address=request.client.host if request.client else None,
         user_agent=request.headers.get("user-agent", "")[:200] or None,
     )
@@ -160,7 +164,7 @@ async def _begin(request: Request) -> Response:
     if not isinstance(slug, str) or not isinstance(alias, str | None):
         raise BadBody
     try:
-        begun = await request.app.state.ledger.begin(slug, alias, _metadata(request))
+        begun = await request.app.state.ledger.begin(slug, alias, _metadata(request, body))
     except ValueError as error:
         return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
     return answer({"id": begun}, HTTPStatus.CREATED)
@@ -168,7 +172,8 @@ async def _begin(request: Request) -> Response:
 
 async def _command(request: Request) -> Response:
     ledger: Ledger = request.app.state.ledger
-    name, metadata = request.path_params["command"], _metadata(request)
+    name = request.path_params["command"]
+    metadata = _metadata(request, await body_of(request))
     try:
         refused = refusal(await ledger.command(request.path_params["id"], name, metadata))
     except KeyError:
@@ -179,9 +184,10 @@ async def _command(request: Request) -> Response:
 
 
 async def _import(request: Request) -> Response:
-    name = (await body_of(request)).get("statement")
+    body = await body_of(request)
+    metadata = _metadata(request, body)
     try:
-        stream = await request.app.state.ledger.begin_import(name, _metadata(request))
+        stream = await request.app.state.ledger.begin_import(body.get("statement"), metadata)
     except KeyError:
         return problem(HTTPStatus.NOT_FOUND, "there is no such statement")
     return answer({"stream": str(stream)}, HTTPStatus.ACCEPTED)

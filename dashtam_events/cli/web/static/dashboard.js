@@ -1,6 +1,6 @@
 // The page: it begins with a snapshot, and from there on every change comes from the stream.
 
-import { say, step, trace } from "./way.js";
+import { say, trace } from "./way.js";
 import { follow } from "./stream.js";
 import * as draw from "./draw.js";
 import { Model } from "./model.js";
@@ -50,21 +50,25 @@ function redrawSoon() {
   });
 }
 
+// Whatever comes of a request bears the mark that it was sent with: so the page knows its own.
+function ask(path, code, body) {
+  asked = { code, correlation_id: crypto.randomUUID() };
+  return request(path, { ...body, correlation_id: asked.correlation_id });
+}
+
 async function command(name) {
   const { label, code } = tables.commands.find((each) => each.name === name);
   const connection = model.connections.get(chosen);
   if (!connection) return;
   backToNow();
-  asked = { code, id: connection.id };
-  const answer = await request(`/api/connections/${connection.id}/${name}`, {});
-  if (answer.ok && model.connections.get(connection.id).status === "disconnected" && name === "disconnect" && connection.status === "disconnected") {
-    outcome("", "It has ended already: that is fine, and nothing was recorded.");
-  } else if (answer.ok) {
-    outcome("done", `${label}: accepted.`);
-  } else {
+  const answer = await ask(`/api/connections/${connection.id}/${name}`, code, {});
+  if (!answer.ok) {
     outcome("refused", `${label}: refused. ${answer.detail}`);
     if (answer.status === 409) trace.refused(code, answer.detail, connection);
-    asked = null;
+  } else if (connection.status === "disconnected") {
+    outcome("", "It has ended already: that is fine, and nothing was recorded.");
+  } else {
+    outcome("done", `${label}: accepted.`);
   }
 }
 
@@ -77,7 +81,7 @@ function outcome(kind, text) {
 function appended(event) {
   const connection = model.apply(event);
   draw.logged(event, true);
-  if (connection && asked?.id === connection.id) {
+  if (asked?.correlation_id === event.correlation_id) {
     trace.accepted(asked.code, event, connection);
   } else {
     trace.heard(event, connection);
@@ -120,10 +124,9 @@ async function lookBack(version) {
 }
 
 async function begin(form) {
-  asked = { code: "ProviderConnection.start(...)", id: null };
-  const answer = await request("/api/connections", Object.fromEntries(new FormData(form)));
+  const code = "ProviderConnection.start(...)";
+  const answer = await ask("/api/connections", code, Object.fromEntries(new FormData(form)));
   if (!answer.ok) return outcome("refused", answer.detail);
-  asked = null;
   form.elements.alias.value = "";
   past = null;
   chosen = answer.id;
@@ -152,7 +155,8 @@ function wire() {
   });
   element("import").addEventListener("submit", async (event) => {
     event.preventDefault();
-    const answer = await request("/api/imports", Object.fromEntries(new FormData(event.target)));
+    const wanted = Object.fromEntries(new FormData(event.target));
+    const answer = await ask("/api/imports", `import_events("${wanted.statement}")`, wanted);
     if (!answer.ok) say(answer.detail);
   });
   element("version").addEventListener("input", (event) => lookBack(Number(event.target.value)));
@@ -167,4 +171,3 @@ follow({
   model,
   show: draw.link,
 });
-step.rest();

@@ -5,16 +5,12 @@ const steps = [...document.querySelectorAll("#steps > li")];
 const who = document.getElementById("way-who");
 let timers = [];
 
-export const step = {
-  rest() {
-    steps.forEach((each) => delete each.dataset.kind);
-  },
-};
-
 function play(texts, kinds) {
   timers.forEach(clearTimeout);
-  step.rest();
-  steps.forEach((each) => { each.querySelector(".fact").textContent = ""; });
+  for (const each of steps) {
+    delete each.dataset.kind;
+    each.querySelector(".fact").textContent = "";
+  }
   timers = steps.map((each, index) => setTimeout(() => {
     each.dataset.kind = kinds[index];
     each.querySelector(".fact").textContent = texts[index];
