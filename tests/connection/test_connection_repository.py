@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,7 @@ from dashtam_events.errors import (
     VersionConflict,
 )
 from dashtam_events.repository import Repository
-from dashtam_events.store import InMemoryEventStore, SQLiteEventStore
+from dashtam_events.store import SQLiteEventStore
 from tests.connection.lives import (
     CONNECTION,
     FIRST,
@@ -35,35 +35,20 @@ from tests.connection.lives import (
     seen,
     started,
 )
-from tests.repository.meddling import MeddledStore, Meddler
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.time = NOW
-
-    def __call__(self) -> datetime:
-        return self.time
+from tests.repository.meddling import Clock, MeddledStore, Meddler, opened
 
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(NOW)
 
 
 @pytest.fixture(params=["memory", "sqlite"])
 async def store(
     request: pytest.FixtureRequest, tmp_path: Path, clock: Clock
 ) -> AsyncIterator[MeddledStore]:
-    opened: InMemoryEventStore | SQLiteEventStore
-    if request.param == "memory":
-        opened = InMemoryEventStore(registry=CATALOGUE, clock=clock)
-    else:
-        opened = SQLiteEventStore(
-            tmp_path / "events.db", registry=CATALOGUE, clock=clock, synchronous="NORMAL"
-        )
-    async with opened as inner:
-        yield MeddledStore(inner)
+    async with opened(request.param, tmp_path, CATALOGUE, clock) as store:
+        yield store
 
 
 @pytest.fixture

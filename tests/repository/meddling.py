@@ -1,10 +1,15 @@
 """A store in which somebody else acts just before a call of ours gets through."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
 
 from dashtam_events._frozen import EMPTY
 from dashtam_events.event import DomainEvent
 from dashtam_events.recorded import StreamId
+from dashtam_events.registry import EventRegistry
+from dashtam_events.store import InMemoryEventStore, SQLiteEventStore
 from dashtam_events.store.protocol import (
     ANY,
     AppendResult,
@@ -45,3 +50,28 @@ class MeddledStore(FaultyEventStore):
         if self.before_attachment:
             await self.before_attachment.pop(0)()
         return await super().read_attachment(stream, name)
+
+
+class Clock:
+    """Stands still until it is set."""
+
+    def __init__(self, time: datetime) -> None:
+        self.time = time
+
+    def __call__(self) -> datetime:
+        return self.time
+
+
+@asynccontextmanager
+async def opened(
+    kind: str, directory: Path, registry: EventRegistry, clock: Clock
+) -> AsyncIterator[MeddledStore]:
+    """An open store, in memory or in a file of the directory."""
+    made: InMemoryEventStore | SQLiteEventStore
+    if kind == "memory":
+        made = InMemoryEventStore(registry=registry, clock=clock)
+    else:
+        path = directory / "events.db"
+        made = SQLiteEventStore(path, registry=registry, clock=clock, synchronous="NORMAL")
+    async with made as inner:
+        yield MeddledStore(inner)

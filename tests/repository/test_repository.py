@@ -20,41 +20,26 @@ from dashtam_events.errors import (
 )
 from dashtam_events.recorded import StreamId
 from dashtam_events.repository import Repository
-from dashtam_events.store import EventStore, InMemoryEventStore, SQLiteEventStore
+from dashtam_events.store import EventStore, InMemoryEventStore
 from tests.aggregate.accounts import REGISTRY, Account, Deposited, Renamed, Withdrawn
-from tests.repository.meddling import MeddledStore, Meddler
+from tests.repository.meddling import Clock, MeddledStore, Meddler, opened
 
 ID = UUID(int=7)
 START = datetime(2025, 3, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.time = START
-
-    def __call__(self) -> datetime:
-        return self.time
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(START)
 
 
 @pytest.fixture(params=["memory", "sqlite"])
 async def store(
     request: pytest.FixtureRequest, tmp_path: Path, clock: Clock
 ) -> AsyncIterator[MeddledStore]:
-    opened: InMemoryEventStore | SQLiteEventStore
-    if request.param == "memory":
-        opened = InMemoryEventStore(registry=REGISTRY, clock=clock)
-    else:
-        opened = SQLiteEventStore(
-            tmp_path / "events.db", registry=REGISTRY, clock=clock, synchronous="NORMAL"
-        )
-    async with opened as inner:
-        yield MeddledStore(inner)
+    async with opened(request.param, tmp_path, REGISTRY, clock) as store:
+        yield store
 
 
 @pytest.fixture
