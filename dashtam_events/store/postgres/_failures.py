@@ -24,7 +24,6 @@ _LOST = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.IdleInTransactionSessionTimeoutError,
-    ConnectionError,
 )
 _POOLER = (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError)
 _REASONS = {
@@ -71,6 +70,8 @@ def is_lost(error: BaseException | None) -> bool:
     """Whether the connection is gone, and with it the answer."""
     if isinstance(error, asyncpg.InterfaceError):
         return "closed" in str(error)
+    if isinstance(error, ConnectionError):
+        return not isinstance(error, ConnectionRefusedError)
     return isinstance(error, _LOST)
 
 

@@ -1,5 +1,7 @@
 """Brings the schema of a database to the version that this release works with; forwards only."""
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import attrs
@@ -17,6 +19,14 @@ from dashtam_events.store.postgres._server import Server
 
 __all__ = ["Migration", "bring_up", "migrate", "refuse_other_versions"]
 
+# Not to_regclass, which may remember from before the lock that there is nothing.
+_IS_THERE = """
+SELECT EXISTS (
+    SELECT FROM pg_catalog.pg_class c
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = $1 AND c.relname = $2
+)
+"""
 _LEDGER = """
 CREATE SCHEMA IF NOT EXISTS {schema};
 CREATE TABLE IF NOT EXISTS {schema}.migrations (
@@ -63,18 +73,25 @@ async def migrate(dsn: str, *, schema: str = "events", timeout: float = 60.0) ->
 
 async def bring_up(server: Server) -> Migration:
     """See `migrate`."""
-    connection = await server.connect()
-    try:
+    async with _at_work(server) as connection:
         before = await _version(connection, server.schema)
         _refuse_newer(server, before)
         if before < SCHEMA_VERSION:
-            async with connection.transaction(isolation="read_committed"):
-                before = await _raise_version(connection, server)
+            before = await _raise_version(connection, server)
+    return Migration(schema=server.schema, before=before, after=SCHEMA_VERSION)
+
+
+@asynccontextmanager
+async def _at_work(server: Server) -> AsyncGenerator[Any, None]:
+    """A connection inside a transaction; raises errors of ours only."""
+    connection = await server.connect()
+    try:
+        async with connection.transaction(isolation="read_committed"):
+            yield connection
     except FOREIGN as error:
         raise server.meaning(error) from error
     finally:
         connection.terminate()
-    return Migration(schema=server.schema, before=before, after=SCHEMA_VERSION)
 
 
 async def _raise_version(connection: Any, server: Server) -> int:
@@ -104,7 +121,7 @@ def _sql(version: int, schema: str) -> str:
 
 async def _version(connection: Any, schema: str) -> int:
     """The version of the schema, 0 where there is none."""
-    if await connection.fetchval("SELECT to_regclass($1)", f"{schema}.migrations") is None:
+    if not await connection.fetchval(_IS_THERE, schema, "migrations"):
         return 0
     version = await connection.fetchval(f"SELECT max(version) FROM {schema}.migrations")  # noqa: S608  # a checked name
     return version or 0
@@ -112,9 +129,9 @@ async def _version(connection: Any, schema: str) -> int:
 
 async def _refuse_strangers(connection: Any, server: Server) -> None:
     for table in ("events", "attachments", "migrations"):
-        name = f"{server.schema}.{table}"
-        if await connection.fetchval("SELECT to_regclass($1)", name) is not None:
-            raise StoreUnavailable(server.shown, f"a table {name} of something else is there")
+        if await connection.fetchval(_IS_THERE, server.schema, table):
+            reason = f"a table {server.schema}.{table} of something else is there"
+            raise StoreUnavailable(server.shown, reason)
 
 
 def _refuse_newer(server: Server, version: int) -> None:
@@ -128,13 +145,8 @@ def _refuse_newer(server: Server, version: int) -> None:
 
 async def refuse_other_versions(server: Server) -> None:
     """Raises `StoreUnavailable` unless the schema is of this very version."""
-    connection = await server.connect()
-    try:
+    async with _at_work(server) as connection:
         version = await _version(connection, server.schema)
-    except FOREIGN as error:
-        raise server.meaning(error) from error
-    finally:
-        connection.terminate()
     _refuse_newer(server, version)
     if version < SCHEMA_VERSION:
         found = f"has version {version}" if version else "does not exist"

@@ -1,0 +1,151 @@
+"""What goes wrong around a PostgreSQL store: cut connections, a server that stops, poolers."""
+
+import asyncio
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dashtam_events.errors import StoreBusy, StoreError, StoreUnavailable
+from dashtam_events.recorded import StreamId
+from dashtam_events.store import AppendResult
+from dashtam_events.store.postgres import PostgresEventStore
+from dashtam_events.testing import CONTRACT_EVENTS
+from dashtam_events.testing._store_samples import LampLit, a_stream, lit, log_of, stream_of
+from tests.postgres_server import Open, asking
+from tests.transaction_pooler import pooled
+
+CUT = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE application_name = 'dashtam-events' AND query LIKE $1
+"""
+
+
+async def _cut(dsn: str, of: str = "") -> int:
+    """Cut connections of stores, those that asked last for something; how many."""
+    async with asking(dsn) as connection:
+        return len(await connection.fetch(CUT, f"%{of}%"))
+
+
+async def test_a_lost_listener_costs_at_most_the_poll_interval(
+    open_store: Open, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dashtam_events.store.postgres import _listener
+
+    async with open_store(poll_interval=0.3) as store, open_store() as other:
+        assert not await store.wait(after=None, timeout=0.2)
+        monkeypatch.setattr(_listener, "_RECONNECT_SECONDS", 60)
+        waiting = asyncio.create_task(store.wait(after=None))
+        await asyncio.sleep(0.05)
+        assert await _cut(dsn, of="LISTEN") == 1
+        await other.append(a_stream(), lit())
+        started = time.monotonic()
+        assert await waiting
+        assert time.monotonic() - started < 0.5
+
+
+async def test_a_lost_listener_comes_back(open_store: Open, dsn: str) -> None:
+    async with open_store(poll_interval=60) as store, open_store() as other:
+        assert not await store.wait(after=None, timeout=0.2)
+        assert await _cut(dsn, of="LISTEN") == 1
+        await asyncio.sleep(0.6)
+        waiting = asyncio.create_task(store.wait(after=None, timeout=30))
+        await asyncio.sleep(0.1)
+        await other.append(a_stream(), lit())
+        async with asyncio.timeout(2):
+            assert await waiting
+
+
+async def test_cut_connections_cost_nothing_but_time(open_store: Open, dsn: str) -> None:
+    """While everything is cut over and over, appends are stored once, and reads go on."""
+    done = asyncio.Event()
+
+    async def cut() -> None:
+        while not done.is_set():
+            await _cut(dsn)
+            await asyncio.sleep(0.02)
+
+    async with open_store() as store:
+        cutting = asyncio.create_task(cut())
+        streams = [a_stream() for _ in range(4)]
+        await asyncio.gather(*(_append_until_stored(store, stream, 40) for stream in streams))
+        done.set()
+        await cutting
+        for stream in streams:
+            read = await stream_of(store, stream)
+            assert [_number(recorded.event) for recorded in read] == list(range(40))
+
+
+async def _append_until_stored(store: PostgresEventStore, stream: StreamId, times: int) -> None:
+    """Append numbered events; each again, whatever became of it, until it is acknowledged."""
+    for number in range(times):
+        event = LampLit(number=number)
+        stored: AppendResult | None = None
+        while stored is None:
+            try:
+                stored = await store.append(stream, [event], expected=number)
+            except (StoreUnavailable, StoreBusy):
+                await asyncio.sleep(0.01)
+        assert stored.version == number + 1
+
+
+def _number(event: Any) -> int:
+    number: int = event.number
+    return number
+
+
+async def test_a_server_that_is_stopped_at_once_loses_nothing_that_was_acknowledged(
+    mortal_server: Any,
+) -> None:
+    """Three times: the server dies like by a loss of power, comes back, and everybody goes on."""
+    dsn = mortal_server.get_uri()
+    async with PostgresEventStore(dsn, registry=CONTRACT_EVENTS) as store:
+        for _ in range(3):
+            stream = a_stream()
+            appending = asyncio.create_task(_append_until_stored(store, stream, 100))
+            await asyncio.sleep(0.1)
+            await asyncio.to_thread(_stop_and_start, mortal_server)
+            async with asyncio.timeout(30):
+                await appending
+            read = await stream_of(store, stream)
+            assert [_number(recorded.event) for recorded in read] == list(range(100))
+        positions = [recorded.position for recorded in await log_of(store)]
+        assert positions == list(range(1, 301))
+
+
+def _stop_and_start(server: Any) -> None:
+    os.kill(int(Path(server.pgdata, "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
+    while Path(server.pgdata, "postmaster.pid").exists():
+        time.sleep(0.01)
+    server.ensure_postgres_running()
+
+
+async def test_behind_a_transaction_pooler_everything_works(open_store: Open, dsn: str) -> None:
+    async with (
+        pooled(dsn) as address,
+        open_store(address, transaction_pooler=True, listen_dsn=dsn, poll_interval=60) as store,
+        open_store(address, transaction_pooler=True, poll_interval=0.1) as polling,
+    ):
+        waiting = [asyncio.create_task(one.wait(after=None)) for one in (store, polling)]
+        await asyncio.sleep(0.2)
+        await asyncio.gather(*(store.append(a_stream(), lit(3)) for _ in range(40)))
+        async with asyncio.timeout(2):
+            assert await asyncio.gather(*waiting) == [True, True]
+        logs = await asyncio.gather(*(log_of(polling) for _ in range(8)))
+        assert all(len(log) == 120 for log in logs)
+
+
+async def test_a_transaction_pooler_that_was_not_announced_is_named(
+    open_store: Open, dsn: str
+) -> None:
+    async def use(store: PostgresEventStore) -> None:
+        for _ in range(20):
+            await asyncio.gather(*(log_of(store) for _ in range(4)))
+
+    async with pooled(dsn) as address, open_store():
+        with pytest.raises(StoreError, match="transaction_pooler=True"):
+            async with open_store(address) as store:
+                await use(store)
