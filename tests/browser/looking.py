@@ -67,9 +67,8 @@ class Page:
 
     def text(self, selector: str) -> str:
         """The text of an element, as it is shown."""
-        return str(
-            self.run("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
-        )
+        text = self.run("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
+        return str(text).replace("\u200b", "")
 
     def press(self, selector: str) -> None:
         """Click where the element is, as a person does once it is in view."""

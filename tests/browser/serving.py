@@ -25,7 +25,10 @@ async def write(path, count, pause):
     async with SQLiteEventStore(path, registry=CATALOGUE) as store:
         for number in range(count):
             event = TransactionSyncSucceeded(
-                user_id=DEMO_USER, connection_id=connection, transaction_count=number
+                user_id=DEMO_USER,
+                connection_id=connection,
+                account_id=None,
+                transaction_count=number,
             )
             await store.append(stream, [event])
             await asyncio.sleep(pause)

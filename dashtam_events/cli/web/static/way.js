@@ -5,6 +5,9 @@ const steps = [...document.querySelectorAll("#steps > li")];
 const who = document.getElementById("way-who");
 let timers = [];
 
+// Long names may break where their words do.
+const breakable = (text) => text.replace(/([a-z])([A-Z])/g, "$1\u200b$2").replace(/([_.(])(?=\w)/g, "$1\u200b");
+
 function play(texts, kinds) {
   timers.forEach(clearTimeout);
   for (const each of steps) {
@@ -13,7 +16,7 @@ function play(texts, kinds) {
   }
   timers = steps.map((each, index) => setTimeout(() => {
     each.dataset.kind = kinds[index];
-    each.querySelector(".fact").textContent = texts[index];
+    each.querySelector(".fact").textContent = breakable(texts[index]);
   }, index * PAUSE));
 }
 

@@ -1,0 +1,169 @@
+"""The page for those who do not see it, do not use a mouse, or hold it in one hand."""
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from selenium.webdriver import ActionChains, Keys
+
+from tests.browser.looking import Page
+
+CONTRAST = """
+const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+const parts = (color) => {
+  canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = color; canvas.fillRect(0, 0, 1, 1);
+  return [...canvas.getImageData(0, 0, 1, 1).data];
+};
+const light = (color) => parts(color).slice(0, 3).map((part) => part / 255)
+  .map((part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)
+  .reduce((sum, part, index) => sum + part * [0.2126, 0.7152, 0.0722][index], 0);
+const behind = (element) => {
+  for (let on = element; on; on = on.parentElement) {
+    const color = getComputedStyle(on).backgroundColor;
+    if (parts(color)[3] === 255) return color;
+  }
+  return getComputedStyle(document.body).backgroundColor;
+};
+const ratio = (one, other) => {
+  const [dark, bright] = [light(one), light(other)].sort((a, b) => a - b);
+  return (bright + 0.05) / (dark + 0.05);
+};
+const found = [];
+for (const element of document.querySelectorAll('body *:not(svg *, script, option)')) {
+  const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+  if (!own || !element.checkVisibility()) continue;
+  found.push([element.textContent.trim().slice(0, 40),
+    ratio(getComputedStyle(element).color, behind(element))]);
+}
+for (const [box, text] of [['rect', 'text']].flatMap(([box, text]) =>
+  [...document.querySelectorAll('svg .state')].map((state) =>
+    [state.querySelector(box), state.querySelector(text)]))) {
+  found.push([text.textContent, ratio(getComputedStyle(text).fill, getComputedStyle(box).fill)]);
+}
+return found;
+"""
+
+
+@pytest.fixture
+def busy(page: Page) -> Page:
+    """A page with something of everything."""
+    page.begin("My savings")
+    page.command("connect")
+    page.comes_to_state("active")
+    page.command("fail")
+    page.shows("#outcome", "refused")
+    page.press("#import [type=submit]")
+    page.shows("#imports", "done")
+    page.shows("#audit tr:first-child", "FILE_IMPORT_SUCCEEDED")
+    return page
+
+
+def nodes(page: Page) -> list[dict[str, Any]]:
+    """What a screen reader is given of the page."""
+    page.run("return 0")
+    tree = page.browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    return [
+        {"role": node["role"]["value"], "name": node.get("name", {}).get("value", "")}
+        for node in tree
+        if not node.get("ignored")
+    ]
+
+
+def test_every_control_has_a_name(busy: Page) -> None:
+    controls = {"button", "textbox", "combobox", "slider", "checkbox", "link", "progressbar"}
+    found = [node for node in nodes(busy) if node["role"] in controls]
+    assert {node["role"] for node in found} >= {*controls} - {"link"}
+    assert [node for node in found if not node["name"].strip()] == []
+
+
+def test_the_page_has_landmarks_and_headings_in_order(busy: Page) -> None:
+    roles = [node["role"] for node in nodes(busy)]
+    for landmark in ("banner", "main", "contentinfo", "region"):
+        assert landmark in roles
+    levels = busy.run(
+        "return [...document.querySelectorAll('h1,h2,h3')].map((each) => Number(each.tagName[1]))"
+    )
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+
+
+def test_the_state_is_said_and_not_only_drawn(busy: Page) -> None:
+    pictures = [node["name"] for node in nodes(busy) if node["role"] in ("image", "img")]
+    assert any("My savings at Schwab is active" in name for name in pictures)
+
+
+def test_a_button_that_would_be_refused_says_so(busy: Page) -> None:
+    names = [node["name"] for node in nodes(busy) if node["role"] == "button"]
+    assert "Fail, not possible now: press to hear why" in names
+    assert "Sync" in names
+
+
+def test_a_burst_of_events_is_announced_once(busy: Page) -> None:
+    busy.run(
+        "window.said = []; const voice = document.getElementById('announcer');"
+        "voice.textContent = '';"
+        "new MutationObserver(() => window.said.push(voice.textContent))"
+        ".observe(voice, {childList: true})"
+    )
+    busy.press("#import [type=submit]")
+    busy.shows("#announcer", "FileImport")
+    said = busy.run("return window.said")
+    assert 1 <= len(said) <= 2
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_all_text_stands_out_from_what_is_behind_it(busy: Page, dark: bool) -> None:
+    busy.look_like(1360, 1000, dark=dark)
+    busy.run("for (const it of document.getAnimations()) it.finish()")
+    found = busy.run(CONTRAST)
+    assert len(found) > 60
+    assert [each for each in found if each[1] < 4.5] == []
+
+
+def test_a_connection_is_led_through_its_life_by_keyboard_alone(page: Page) -> None:
+    keys = ActionChains(page.browser)
+    keys.send_keys(Keys.TAB).perform()
+    assert page.run("return document.activeElement.className") == "skip"
+    tab_to(page, "return document.activeElement.name === 'alias'")
+    ActionChains(page.browser).send_keys("By keyboard", Keys.ENTER).perform()
+    page.shows("#life-title", "By keyboard")
+    tab_to(page, "return document.activeElement.dataset.command === 'connect'")
+    outline = "return getComputedStyle(document.activeElement).outlineStyle"
+    assert page.run(outline) == "solid"
+    ActionChains(page.browser).send_keys(Keys.ENTER).perform()
+    page.comes_to_state("active")
+    assert page.run("return document.activeElement.dataset.command") == "connect"
+
+
+def tab_to(page: Page, there: str) -> None:
+    """Press Tab until the focus is where it should be."""
+    for _ in range(40):
+        ActionChains(page.browser).send_keys(Keys.TAB).perform()
+        if page.run(there):
+            return
+    raise AssertionError("it cannot be reached with Tab")
+
+
+@pytest.mark.parametrize("width", [320, 390, 768])
+def test_a_narrow_screen_needs_no_scrolling_sideways(busy: Page, width: int) -> None:
+    busy.look_like(width, 800, phone=True)
+    assert busy.run("return document.documentElement.scrollWidth") <= width
+
+
+def test_what_is_pressed_on_a_phone_is_large_enough(busy: Page) -> None:
+    busy.look_like(390, 844, phone=True)
+    small = busy.run(
+        "return [...document.querySelectorAll('button, select, input:not([type=checkbox])')]"
+        ".filter((each) => each.checkVisibility())"
+        ".map((each) => [each.textContent || each.name || each.id, each.getBoundingClientRect()])"
+        ".filter(([, box]) => box.height < 32 || box.width < 44).map(([name]) => name)"
+    )
+    assert small == []
+
+
+def test_nothing_moves_where_that_is_not_wanted(page: Page) -> None:
+    still = {"name": "prefers-reduced-motion", "value": "reduce"}
+    page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [still]})
+    page.begin("My savings")
+    assert page.run("return document.getAnimations().length") == 0

@@ -1,0 +1,75 @@
+"""The server dies in mid-stream and comes back, while others go on writing."""
+
+import signal
+import time
+
+from tests.browser.looking import Page, eventually
+from tests.browser.serving import Server, writer
+
+WATCH = (
+    "window.seen = ['live']; const link = document.getElementById('link');"
+    "new MutationObserver(() => {"
+    "  if (window.seen.at(-1) !== link.dataset.link) window.seen.push(link.dataset.link)"
+    "}).observe(link, {attributes: true})"
+)
+
+
+def test_a_server_that_was_killed_leaves_no_gap_and_no_repeat_among_200_events(
+    page: Page, server: Server
+) -> None:
+    page.run(WATCH)
+    with writer(server.file, 200, pause=0.015) as writing:
+        eventually(lambda: len(page.log()) > 40)
+        server.end(signal.SIGKILL)
+        page.comes_to("#link", "link", "reconnecting")
+        had = len(page.log())
+        time.sleep(0.5)
+        server.start()
+        page.comes_to("#link", "link", "live", within=30)
+        assert writing.wait(60) == 0
+    eventually(lambda: len(page.log()) >= 200, within=30)
+    assert 40 < had < 200
+    rows = page.log()
+    assert [row["position"] for row in rows] == list(range(1, 201))
+    assert len({row["id"] for row in rows}) == 200
+    assert "none missing, none twice" in page.text("#link-facts")
+    assert "caught up" in page.text("#link-facts")
+    assert page.run("return window.seen") == ["live", "reconnecting", "resuming", "live"]
+
+
+def test_a_server_that_is_told_to_end_is_resumed_from_as_well(page: Page, server: Server) -> None:
+    page.begin("My savings")
+    began = time.monotonic()
+    assert server.end(signal.SIGINT) == 130
+    assert time.monotonic() - began < 3
+    page.comes_to("#link", "link", "reconnecting")
+    with writer(server.file, 30, pause=0.0) as writing:
+        assert writing.wait(60) == 0
+    server.start()
+    page.comes_to("#link", "link", "live", within=30)
+    eventually(lambda: [row["position"] for row in page.log()] == list(range(1, 32)))
+    page.shows("#link-facts", "30 caught up")
+
+
+def test_a_page_that_is_opened_while_the_server_is_away_waits_for_it(
+    page: Page, server: Server
+) -> None:
+    page.begin("My savings")
+    server.end(signal.SIGKILL)
+    page.command("connect")
+    page.shows("#outcome", "The server does not answer")
+    server.start()
+    page.comes_to("#link", "link", "live", within=30)
+    page.command("connect")
+    page.comes_to_state("active")
+
+
+def test_another_log_in_place_of_the_one_it_knew_is_begun_anew(page: Page, server: Server) -> None:
+    page.begin("My savings")
+    server.end(signal.SIGTERM)
+    for file in server.file.parent.glob("events*"):
+        file.unlink()
+    server.start()
+    page.comes_to("#link", "link", "live", within=30)
+    eventually(lambda: page.log() == [])
+    page.shows("#no-connections", "None yet")
