@@ -10,6 +10,7 @@ from hypothesis.strategies import SearchStrategy
 
 from dashtam_events._frozen import EMPTY
 from dashtam_events.codec import EncodedEvent, EventCodec
+from dashtam_events.errors import InvalidEventClass
 from dashtam_events.event import DomainEvent, spec_of
 from dashtam_events.registry import EventRegistry
 from dashtam_events.testing._golden import GoldenFile
@@ -63,13 +64,27 @@ def check_registry(
     Raises:
         AssertionError: at least one thing is wrong; the message has one line for each.
     """
-    check = _Check(registry, codec or EventCodec(registry), examples)
-    found = [*check.docstrings(), *check.marks(frozenset(exempt)), *check.round_trips()]
+    codec, found = (codec, list[str]()) if codec else _codec_of(registry)
+    check = _Check(registry, codec, examples)
+    found += [*check.docstrings(), *check.marks(frozenset(exempt)), *check.round_trips()]
     if golden is not None:
         found += check.golden_file(golden, update=update)
     if found:
         lines = "\n".join(f"  - {sentence}" for sentence in found)
         raise AssertionError(f"{len(found)} found in {registry!r}:\n{lines}")
+
+
+def _codec_of(registry: EventRegistry) -> tuple[EventCodec, list[str]]:
+    """The codec of the events that can be stored, and a sentence for each that cannot."""
+    storable, found = EventRegistry(), list[str]()
+    for cls in registry:
+        try:
+            EventCodec(EventRegistry([cls]))
+        except InvalidEventClass as error:
+            found.append(f"{cls.__name__} cannot be stored: {error.reason}")
+        else:
+            storable.register(cls)
+    return EventCodec(storable), found
 
 
 @attrs.frozen
@@ -94,7 +109,7 @@ class _Check:
                     )
 
     def round_trips(self) -> Iterator[str]:
-        for cls in self.registry:
+        for cls in self.codec.registry:
             trouble = self._trouble(cls)
             if trouble is not None:
                 yield f"{cls.__name__} does not come back from the codec as it was: {trouble}"
@@ -120,7 +135,7 @@ class _Check:
             yield f"{what}, as it was stored, can no longer be read: {_sentence(error)}"
 
     def _example(self, name: str) -> EncodedEvent | None:
-        cls = self.registry.get(name)
+        cls = self.codec.registry.get(name)
         if cls is None or self._trouble(cls) is not None:
             return None
         return self.codec.encode(find(self._strategy(cls), lambda _: True, settings=_QUIETLY))

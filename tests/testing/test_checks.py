@@ -118,7 +118,7 @@ def test_a_type_that_the_codec_does_not_know_is_found() -> None:
         number: complex
 
     message = found(Odd)
-    assert "Odd does not come back from the codec as it was: InvalidEventClass" in message
+    assert "Odd cannot be stored: the field 'number' has the type complex" in message
 
 
 def test_a_value_that_changes_on_the_way_is_found() -> None:
