@@ -97,7 +97,7 @@ def test_wall_1_no_room_may_import_the_front_door(house: Path, plant: Plant) -> 
     assert "dashtam_events.recorded is not allowed to import dashtam_events" in said
 
 
-@pytest.mark.parametrize("bank", ["catalogue", "connection", "adapters", "cli"])
+@pytest.mark.parametrize("bank", ["catalogue", "connection", "views", "adapters", "cli"])
 def test_wall_2_no_room_of_the_kit_may_know_the_banks(house: Path, plant: Plant, bank: str) -> None:
     kit = ("registry", "codec", "store", "bus", "sse", "subscriptions", "repository", "testing")
     plant(f"{bank}.py", "")
@@ -237,6 +237,8 @@ def test_wall_5_what_the_front_door_opens_is_seen(
         ("from dashtam_events.cli import main; main()", "cli"),
         ("from dashtam_events.testing import events", "testing"),
         ("import dashtam_events.bus.session", "sqlalchemy"),
+        ("import dashtam_events.subscriptions.sql", "sqlalchemy"),
+        ("import dashtam_events.views", "sqlalchemy"),
         ("import dashtam_events.sse.redis", "redis"),
         ("import dashtam_events.store.postgres", "postgres"),
         ("import dashtam_events.adapters.audit", "audit"),

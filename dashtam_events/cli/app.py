@@ -11,6 +11,7 @@ from dashtam_events.cli.catalogue import catalogue
 from dashtam_events.cli.demo import demo
 from dashtam_events.cli.history import log, stream
 from dashtam_events.cli.migrate import migrate
+from dashtam_events.cli.parked import parked
 from dashtam_events.connection.diagram import mermaid
 from dashtam_events.errors import DashtamEventsError
 
@@ -72,5 +73,5 @@ def diagram() -> None:
     click.echo(mermaid(), nl=False)
 
 
-for _each in (demo, log, stream, audit, catalogue, diagram, migrate):
+for _each in (demo, log, stream, audit, catalogue, parked, diagram, migrate):
     command.add_command(_each)

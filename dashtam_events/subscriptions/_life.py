@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Generator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
@@ -61,7 +61,7 @@ class Living(ABC):
             await asyncio.shield(self._task)
 
     @contextmanager
-    def _alive(self) -> Iterator[None]:
+    def _alive(self) -> Generator[None, None, None]:
         """The time between start and end; one after the other.
 
         Raises:
@@ -88,7 +88,10 @@ class Living(ABC):
 
     async def _unless_stopped(self, work: Awaitable[object]) -> None:
         """Wait for something, or for the end, whichever comes first."""
-        tasks = [asyncio.ensure_future(work), asyncio.ensure_future(self._stopping.wait())]
+        tasks: list[asyncio.Future[Any]] = [
+            asyncio.ensure_future(work),
+            asyncio.ensure_future(self._stopping.wait()),
+        ]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:

@@ -45,7 +45,7 @@ class Handler:
 def subscribed(
     store: EventStore, checkpoints: CheckpointStore, handler: Any, **options: Any
 ) -> Subscription:
-    given = {"retry": EAGER, "parking": Parking(limit=1.0), "poll": 0.05} | options
+    given: dict[str, Any] = {"retry": EAGER, "parking": Parking(limit=1.0), "poll": 0.05} | options
     return Subscription("doors", store, handler, checkpoints=checkpoints, **given)
 
 

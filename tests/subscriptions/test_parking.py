@@ -297,7 +297,10 @@ async def _check_model(steps: Iterable[Step], batch_size: int) -> None:
     store, checkpoints = InMemoryEventStore(registry=REGISTRY), InMemoryCheckpointStore()
     handler, streams = Handler(), [StreamId("house", uuid4()) for _ in range(3)]
     appended, dropped = 0, set[int]()
-    run = lambda: subscribed(store, checkpoints, handler, batch_size=batch_size).run_once()  # noqa: E731  # said five times
+
+    async def run() -> None:
+        await subscribed(store, checkpoints, handler, batch_size=batch_size).run_once()
+
     for step, number in steps:
         if step == "append":
             await store.append(streams[number], [WindowOpened(number=appended)])

@@ -1,6 +1,6 @@
 """Checkpoints and parked events in a database."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from dashtam_events.subscriptions.sql.schema import (
     parked_events,
     transaction,
     unavailable,
+    whole,
 )
 
 __all__ = ["SQLCheckpointStore", "Writes", "lock"]
@@ -40,7 +41,8 @@ class SQLCheckpointStore:
     """Keeps every promise of `CheckpointStore` in PostgreSQL or SQLite.
 
     Make the tables with `create_subscription_tables`. On an engine every step is a transaction;
-    on a connection it is a savepoint of the transaction that the caller has.
+    on a connection it is a savepoint of the transaction that the caller has. Whoever cancels a
+    step waits for its end.
 
     Args:
         source: an engine or a connection; for SQLite one made with `real_savepoints`.
@@ -63,11 +65,13 @@ class SQLCheckpointStore:
         finally:
             await engine.dispose()
 
+    @whole
     async def load(self, subscription: str, partition: int = 0) -> Checkpoint | None:
         """The checkpoint of a partition; None where it never began."""
         async with self._begun(subscription) as connection:
             return await _load(connection, subscription, partition)
 
+    @whole
     async def begin(self, checkpoint: Checkpoint) -> Checkpoint:
         """Keep a first checkpoint, unless there is one; returns the one that is stored."""
         async with self._begun(checkpoint.subscription) as connection:
@@ -77,6 +81,7 @@ class SQLCheckpointStore:
             stored = await _load(connection, checkpoint.subscription, checkpoint.partition)
             return stored or checkpoint
 
+    @whole
     async def advance(
         self,
         checkpoint: Checkpoint,
@@ -98,6 +103,7 @@ class SQLCheckpointStore:
             await _write(connection, write)
         return attrs.evolve(checkpoint, position=to)
 
+    @whole
     async def ready(self, checkpoint: Checkpoint, *, limit: int) -> tuple[ParkedEvent, ...]:
         """Parked events that are to be tried now. See `CheckpointStore.ready`."""
         earlier = parked_events.alias()
@@ -122,12 +128,14 @@ class SQLCheckpointStore:
         async with self._begun(checkpoint.subscription) as connection:
             return tuple([_parked(row) for row in await connection.execute(wanted)])
 
+    @whole
     async def parked_streams(self, checkpoint: Checkpoint) -> frozenset[StreamId]:
         """The streams of which an event is set aside."""
         wanted = select(parked_events.c.stream).where(_of(checkpoint)).distinct()
         async with self._begun(checkpoint.subscription) as connection:
             return frozenset(map(StreamId.parse, await connection.scalars(wanted)))
 
+    @whole
     async def settle(
         self, checkpoint: Checkpoint, parked: ParkedEvent, *, write: Writes | None = None
     ) -> bool:
@@ -143,6 +151,7 @@ class SQLCheckpointStore:
             await _write(connection, write)
             return True
 
+    @whole
     async def park_again(self, checkpoint: Checkpoint, parked: ParkedEvent) -> None:
         """Write down how a parked event failed again; nothing, where it is gone."""
         async with self._begun(checkpoint.subscription) as connection:
@@ -150,6 +159,7 @@ class SQLCheckpointStore:
             one = update(parked_events).where(_one(checkpoint, parked))
             await connection.execute(one.values(**_parked_row(checkpoint, parked)))
 
+    @whole
     async def parked(
         self,
         subscription: str | None = None,
@@ -168,6 +178,7 @@ class SQLCheckpointStore:
             found = await connection.execute(wanted)
             return tuple([(row.subscription, _parked(row)) for row in found])
 
+    @whole
     async def replay(self, subscription: str, positions: Collection[Position] | None = None) -> int:
         """Mark failed events to be tried again. See `CheckpointStore.replay`."""
         marked = update(parked_events).where(
@@ -178,6 +189,7 @@ class SQLCheckpointStore:
                 await connection.execute(marked.values(state=ParkedState.REPLAY.value))
             ).rowcount
 
+    @whole
     async def drop(self, subscription: str, positions: Collection[Position] | None = None) -> int:
         """Forget parked events without dealing with them. See `CheckpointStore.drop`."""
         async with self._begun(subscription) as connection:
@@ -185,7 +197,7 @@ class SQLCheckpointStore:
             return (await connection.execute(chosen)).rowcount
 
     @asynccontextmanager
-    async def _begun(self, subscription: str) -> AsyncIterator[AsyncConnection]:
+    async def _begun(self, subscription: str) -> AsyncGenerator[AsyncConnection, None]:
         try:
             async with unavailable(subscription), transaction(self._source) as connection:
                 yield connection
@@ -247,7 +259,9 @@ async def _load(
     row = (await connection.execute(select(checkpoints).where(_key(wanted)))).one_or_none()
     if row is None:
         return None
-    return Checkpoint(**dict(row._mapping) | {"position": Position(row.position) or None})
+    cells: dict[str, Any] = dict(row._mapping)
+    cells["position"] = Position(row.position) or None
+    return Checkpoint(**cells)
 
 
 def _row(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -261,9 +275,11 @@ def _parked_row(checkpoint: Checkpoint, parked: ParkedEvent) -> dict[str, Any]:
 
 
 def _parked(row: Row[Any]) -> ParkedEvent:
-    cells = {field.name: row._mapping[field.name] for field in attrs.fields(ParkedEvent)}
-    stream, state = StreamId.parse(row.stream), ParkedState(row.state)
-    return ParkedEvent(**cells | {"stream": stream, "state": state})
+    cells: dict[str, Any] = {
+        field.name: row._mapping[field.name] for field in attrs.fields(ParkedEvent)
+    }
+    cells["stream"], cells["state"] = StreamId.parse(row.stream), ParkedState(row.state)
+    return ParkedEvent(**cells)
 
 
 def _key(checkpoint: Checkpoint) -> ColumnElement[bool]:

@@ -25,8 +25,6 @@ from dashtam_events.subscriptions.sql.schema import (
     SUBSCRIPTION_METADATA,
     Source,
     create_missing,
-    transaction,
-    unavailable,
 )
 
 __all__ = ["Projector"]
@@ -105,14 +103,12 @@ class Projector(Runner):
         Raises:
             ProjectionOutdated: the tables are those of another version.
         """
-        async with unavailable(self.name), transaction(self._source) as connection:
-            await create_missing(connection, SUBSCRIPTION_METADATA)
+        await create_missing(self.name, self._source, SUBSCRIPTION_METADATA)
         checkpoint = await super()._begin()
         if checkpoint.version != self._projection.version:
             name, version = self._projection.name, self._projection.version
             raise ProjectionOutdated(name, checkpoint.version, version)
-        async with unavailable(self.name), transaction(self._source) as connection:
-            await create_missing(connection, self._projection.metadata)
+        await create_missing(self.name, self._source, self._projection.metadata)
         return checkpoint
 
     async def _deal(self, batch: Batch) -> None:

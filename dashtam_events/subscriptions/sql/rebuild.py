@@ -31,6 +31,7 @@ from dashtam_events.subscriptions.sql.schema import (
     create_subscription_tables,
     parked_events,
     unavailable,
+    whole,
 )
 
 __all__ = ["rebuild"]
@@ -77,8 +78,7 @@ async def rebuild(
     await work.clear()
     live = await work.live()
     await work.catch_up(engine, live)
-    async with unavailable(projection.name), engine.begin() as connection:
-        return await work.change_over(connection, compare=compare)
+    return await work.change_over(compare=compare)
 
 
 class _Rebuild:
@@ -92,6 +92,7 @@ class _Rebuild:
         self._engine = engine
         self._batch_size = batch_size
 
+    @whole
     async def clear(self) -> None:
         """Remove what an earlier rebuild left."""
         async with unavailable(self._name), self._engine.begin() as connection:
@@ -117,8 +118,13 @@ class _Rebuild:
         )
         return await projector.run_once()
 
-    async def change_over(self, connection: AsyncConnection, *, compare: bool) -> Position | None:
-        """Put the new tables in the place of the old."""
+    @whole
+    async def change_over(self, *, compare: bool) -> Position | None:
+        """Put the new tables in the place of the old, in one transaction."""
+        async with unavailable(self._old.name), self._engine.begin() as connection:
+            return await self._change_over(connection, compare=compare)
+
+    async def _change_over(self, connection: AsyncConnection, *, compare: bool) -> Position | None:
         live = await SQLCheckpointStore(connection).load(self._old.name)
         if live is not None:
             await lock(connection, live)

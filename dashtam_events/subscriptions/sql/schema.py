@@ -1,8 +1,11 @@
 """The tables of checkpoints and parked events, and how tables are made where they are missing."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import (
     BigInteger,
@@ -35,7 +38,10 @@ __all__ = [
     "parked_events",
     "transaction",
     "unavailable",
+    "whole",
 ]
+
+_Step = TypeVar("_Step", bound=Callable[..., Coroutine[Any, Any, Any]])
 
 Source = AsyncEngine | AsyncConnection
 """An engine, of which each step takes a transaction, or a connection in a transaction."""
@@ -93,6 +99,27 @@ parked_events = Table(
 """One row for each event that is set aside."""
 
 
+def whole(step: _Step) -> _Step:
+    """A step at the database that is not cut short: whoever cancels it waits for its end.
+
+    A connection of aiosqlite that is interrupted may never close.
+    """
+
+    @wraps(step)
+    async def uncut(*args: Any, **options: Any) -> Any:
+        task = asyncio.ensure_future(step(*args, **options))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait([task])
+            if not task.cancelled():
+                task.exception()  # nobody is left to hear of it
+            raise
+
+    return cast("_Step", uncut)
+
+
+@whole
 async def create_subscription_tables(target: Source) -> None:
     """Create the tables of checkpoints and parked events where they are missing.
 
@@ -104,13 +131,14 @@ async def create_subscription_tables(target: Source) -> None:
     """
     if isinstance(target, AsyncEngine):
         await check_savepoints(target)
-    async with transaction(target) as connection:
-        await create_missing(connection, SUBSCRIPTION_METADATA)
+    await create_missing("event_checkpoints", target, SUBSCRIPTION_METADATA)
 
 
-async def create_missing(connection: AsyncConnection, metadata: MetaData) -> None:
+@whole
+async def create_missing(subscription: str, source: Source, metadata: MetaData) -> None:
     """Create those tables that are missing; two processes that do it at once are kept apart."""
-    await connection.run_sync(_create, metadata)
+    async with unavailable(subscription), transaction(source) as connection:
+        await connection.run_sync(_create, metadata)
 
 
 def _create(connection: Connection, metadata: MetaData) -> None:
@@ -121,7 +149,7 @@ def _create(connection: Connection, metadata: MetaData) -> None:
 
 
 @asynccontextmanager
-async def transaction(source: Source) -> AsyncIterator[AsyncConnection]:
+async def transaction(source: Source) -> AsyncGenerator[AsyncConnection, None]:
     """A transaction of an engine, or a savepoint on a connection."""
     if isinstance(source, AsyncEngine):
         async with source.begin() as connection:
@@ -132,7 +160,7 @@ async def transaction(source: Source) -> AsyncIterator[AsyncConnection]:
 
 
 @asynccontextmanager
-async def unavailable(subscription: str) -> AsyncIterator[None]:
+async def unavailable(subscription: str) -> AsyncGenerator[None, None]:
     """Turn what the database raises into `CheckpointUnavailable`; its text may hold values."""
     try:
         yield

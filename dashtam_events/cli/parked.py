@@ -1,0 +1,115 @@
+"""`dashtam-events parked`: what subscriptions set aside, to be listed, replayed or dropped."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from dashtam_events.cli.render import console
+from dashtam_events.recorded import Position
+
+if TYPE_CHECKING:
+    from dashtam_events.subscriptions import ParkedEvent
+    from dashtam_events.subscriptions.sql import SQLCheckpointStore
+
+__all__ = ["parked"]
+
+_STYLES = {"failed": "red", "replay": "cyan", "waiting": "dim"}
+
+
+@click.group()
+@click.argument("target", metavar="FILE|URL")
+@click.pass_context
+def parked(context: click.Context, target: str) -> None:
+    """See to the events that subscriptions set aside, in a SQLite FILE or the database of a URL."""
+    context.obj = target
+
+
+@parked.command("list")
+@click.option("--subscription", metavar="NAME", help="Only those of one subscription.")
+@click.option("--limit", type=click.IntRange(min=1), default=100, help="At most so many.")
+@click.pass_obj
+def listed(target: str, subscription: str | None, limit: int) -> None:
+    """List them: where they stand, what they are, and why they are set aside."""
+
+    async def show(kept: "SQLCheckpointStore") -> None:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for column in ("subscription", "position", "event", "stream", "state", "tries", "error"):
+            table.add_column(column)
+        for name, each in await kept.parked(subscription, limit=limit):
+            table.add_row(*_row(name, each))
+        if not table.row_count:
+            click.echo("nothing is parked")
+            return
+        console().print(table)
+
+    _with(target, show)
+
+
+@parked.command()
+@click.argument("subscription")
+@click.argument("positions", type=int, nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="All that failed.")
+@click.pass_obj
+def replay(target: str, subscription: str, positions: tuple[int, ...], *, everything: bool) -> None:
+    """Mark failed events to be tried again: a SUBSCRIPTION that runs takes them up by itself."""
+    chosen = _chosen(positions, everything=everything)
+
+    async def mark(kept: "SQLCheckpointStore") -> None:
+        click.echo(f"{await kept.replay(subscription, chosen)} marked to be replayed")
+
+    _with(target, mark)
+
+
+@parked.command()
+@click.argument("subscription")
+@click.argument("positions", type=int, nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="All, also those that only wait.")
+@click.pass_obj
+def drop(target: str, subscription: str, positions: tuple[int, ...], *, everything: bool) -> None:
+    """Forget parked events: the SUBSCRIPTION never deals with them."""
+    chosen = _chosen(positions, everything=everything)
+
+    async def forget(kept: "SQLCheckpointStore") -> None:
+        click.echo(f"{await kept.drop(subscription, chosen)} dropped")
+
+    _with(target, forget)
+
+
+def _chosen(positions: tuple[int, ...], *, everything: bool) -> list[Position] | None:
+    if bool(positions) == everything:
+        raise click.UsageError("give positions, or --all")
+    return None if everything else [Position(each) for each in positions]
+
+
+def _with(target: str, act: Callable[["SQLCheckpointStore"], Awaitable[None]]) -> None:
+    # The extra `sqlalchemy` is needed here, and not by the other commands.
+    from dashtam_events.subscriptions.sql import SQLCheckpointStore
+
+    async def run() -> None:
+        async with SQLCheckpointStore.open(target) as kept:
+            await act(kept)
+
+    asyncio.run(run())
+
+
+def _row(subscription: str, parked: "ParkedEvent") -> tuple[Text, ...]:
+    state = parked.state.value
+    error = f"{parked.error_type} at {parked.place}" if parked.error_type else ""
+    return (
+        _printable(subscription),
+        Text(str(parked.position)),
+        _printable(parked.event_type, "bold"),
+        _printable(f"{parked.stream} v{parked.version}", "dim"),
+        Text(state, style=_STYLES[state]),
+        Text(str(parked.attempts)),
+        _printable(error),
+    )
+
+
+def _printable(text: str, style: str = "") -> Text:
+    """Text that came from outside, without what would speak to the terminal."""
+    return Text("".join(c if c.isprintable() else "\ufffd" for c in text), style=style)

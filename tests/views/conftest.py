@@ -1,0 +1,5 @@
+"""Both databases."""
+
+from tests.databases import engine, postgres
+
+__all__ = ["engine", "postgres"]
