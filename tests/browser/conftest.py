@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from selenium.webdriver import Chrome
 
-from tests.browser.looking import Page, a_browser
+from tests.browser.looking import Page, a_browser, forget_logs
 from tests.browser.serving import Server
 
 
@@ -36,8 +36,7 @@ def browser(the_browser: Chrome) -> Chrome:
         the_browser.switch_to.window(tab)
         the_browser.close()
     the_browser.switch_to.window(new)
-    for log in ("browser", "performance"):
-        the_browser.get_log(log)
+    forget_logs(the_browser)
     return the_browser
 
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 import attrs
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
-__all__ = ["Page", "a_browser", "eventually"]
+__all__ = ["Page", "a_browser", "eventually", "forget_logs"]
 
 _FLAGS = """
     headless=new no-sandbox disable-gpu disable-quic no-first-run disable-background-networking
@@ -33,6 +33,17 @@ def _program(name: str) -> str:
     found = shutil.which(name)
     assert found, f"{name} is not installed"
     return found
+
+
+def forget_logs(browser: Chrome) -> None:
+    """Let its logs begin here."""
+    for log in ("browser", "performance"):
+        _log_of(browser, log)
+
+
+def _log_of(browser: Any, log: str) -> list[Any]:
+    entries: list[Any] = browser.get_log(log)
+    return entries
 
 
 def eventually(true: Callable[[], Any], within: float = 10.0) -> Any:
@@ -64,6 +75,10 @@ class Page:
         if self.browser.current_window_handle != self.tab:
             self.browser.switch_to.window(self.tab)
         return self.browser.execute_script(code, *arguments)
+
+    def logged(self, log: str) -> list[Any]:
+        """What the browser wrote into one of its logs since it was last asked."""
+        return _log_of(self.browser, log)
 
     def text(self, selector: str) -> str:
         """The text of an element, as it is shown."""

@@ -21,14 +21,18 @@ LIFE = (
 )
 
 
+def grown(page: Page, before: int, event: str) -> None:
+    """Wait until the log has grown, and ends with an event."""
+    eventually(lambda: len(page.log()) > before and page.names()[-1] == event)
+
+
 def test_each_command_lights_the_next_state_and_adds_its_event_to_the_log(page: Page) -> None:
     page.begin("My savings")
     assert page.state() == "pending"
     for command, state, event in LIFE:
         before = len(page.log())
         page.command(command)
-        eventually(lambda count=before: len(page.log()) > count)
-        eventually(lambda name=event: page.names()[-1] == name)
+        grown(page, before, event)
         page.comes_to_state(state)
         page.shows("#connections [aria-pressed=true] .status", state)
     assert page.names() == [
@@ -183,9 +187,7 @@ def test_the_page_asks_no_other_host_for_anything(page: Page, server: Server) ->
     page.begin("My savings")
     page.press("#import [type=submit]")
     page.shows("#imports", "done")
-    logged = [
-        json.loads(each["message"])["message"] for each in page.browser.get_log("performance")
-    ]
+    logged = [json.loads(each["message"])["message"] for each in page.logged("performance")]
     asked = [
         each["params"]["request"]["url"]
         for each in logged
@@ -201,7 +203,7 @@ def test_the_console_has_no_complaint(page: Page) -> None:
     page.begin("My savings")
     page.command("connect")
     page.comes_to_state("active")
-    assert page.browser.get_log("browser") == []
+    assert page.logged("browser") == []
 
 
 @pytest.mark.parametrize("code", ["eval('1')", "fetch('http://192.0.2.1/')"])

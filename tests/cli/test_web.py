@@ -7,6 +7,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -149,7 +150,7 @@ async def test_the_audit_trail_holds_what_anybody_wrote_and_goes_on_after_a_rest
     assert (await asyncio.to_thread(run, "demo", "--db", file)).returncode == 0
     for _ in range(2):
         async with serving(file) as client:
-            found = await until(lambda on=client: audit(on), lambda page: len(page["records"]) == 8)
+            found = await until(partial(audit, client), lambda page: len(page["records"]) == 8)
     assert [each["action"] for each in found["records"]][-2:] == [
         *("PROVIDER_CONNECTED", "PROVIDER_CONNECTION_ATTEMPTED")
     ]

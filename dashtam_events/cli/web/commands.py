@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 import attrs
 from returns.result import Result
@@ -28,7 +28,7 @@ from dashtam_events.event import DomainEvent
 
 __all__ = ["COMMANDS", "Command"]
 
-Answer = Result[None, ProviderConnectionError]
+_Answer: TypeAlias = Result[None, ProviderConnectionError]
 
 
 @attrs.frozen
@@ -39,7 +39,7 @@ class Command:
     meaning: str
     code: str
     event: type[DomainEvent]
-    decide: Callable[[ProviderConnection], Answer]
+    decide: Callable[[ProviderConnection], _Answer]
 
     def described(self, name: str) -> dict[str, Any]:
         """What the page has to know of it."""

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from returns.pipeline import is_successful
-from returns.result import Failure, Result, Success
+from returns.result import Result
 
 from dashtam_events._ids import new_id
 from dashtam_events.catalogue import CATALOGUE, AccountSyncAttempted, AccountSyncSucceeded
@@ -25,7 +25,7 @@ from dashtam_events.recorded import EventMetadata, RecordedEvent, StreamId
 from dashtam_events.store.protocol import EventStore
 from dashtam_events.store.sqlite import SQLiteEventStore
 
-__all__ = ["STATEMENTS", "Ledger"]
+__all__ = ["STATEMENTS", "Ledger", "refusal"]
 
 _FOLDER = Path(__file__).parents[1] / "statements"
 STATEMENTS = tuple(sorted(path.name for path in _FOLDER.glob("*.ofx")))
@@ -177,9 +177,4 @@ def described(connection: ProviderConnection) -> dict[str, Any]:
 
 def refusal(answer: Result[None, ProviderConnectionError]) -> str | None:
     """Why a command was refused; None where it was not."""
-    match answer:
-        case Success():
-            return None
-        case Failure(reason):
-            return str(reason)
-    return None
+    return None if is_successful(answer) else str(answer.failure())
