@@ -24,6 +24,8 @@ _LOST = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.IdleInTransactionSessionTimeoutError,
+    # So the driver calls a connection that has heard of its end, and is not closed yet.
+    asyncpg.InternalClientError,
 )
 _POOLER = (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError)
 _REASONS = {

@@ -82,11 +82,16 @@ class Server:
             raise self.meaning(error) from error
 
     async def ask(self, connection: Any, sql: str, values: Sequence[Any]) -> Sequence[Any]:
-        """Ask one statement; raises the driver's errors."""
-        if self.pooler:
-            async with connection.transaction():
-                return await _fetched(connection, sql, values)
-        return await _fetched(connection, sql, values)
+        """Ask one statement; raises the driver's errors, and ends a connection that was lost."""
+        try:
+            if self.pooler:
+                async with connection.transaction():
+                    return await _fetched(connection, sql, values)
+            return await _fetched(connection, sql, values)
+        except FOREIGN as error:
+            if is_lost(error):
+                connection.terminate()
+            raise
 
     def meaning(self, error: BaseException) -> StoreError:
         """The error of ours that says the same."""

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from dashtam_events.errors import StoreClosed
+from dashtam_events.errors import StoreClosed, StoreUnavailable
 from dashtam_events.store._arrivals import Arrivals
 from dashtam_events.store._rows import Draft, Scribe, Stored
 from dashtam_events.store.postgres._batch import Pen
@@ -77,7 +77,12 @@ class Session:
     async def fetch(self, sql: str, *values: Any) -> Sequence[Any]:
         """Ask one statement, over one of the connections for reading."""
         self._check_open()
-        return await self._reading.fetch(sql, *values)
+        try:
+            return await self._reading.fetch(sql, *values)
+        except StoreUnavailable:
+            # Closing cuts off whoever still asks.
+            self._check_open()
+            raise
 
     async def wait(self, after: int, timeout: float | None) -> bool:
         """True once the log has gone on after a position, False after `timeout` seconds."""
