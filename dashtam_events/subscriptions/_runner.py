@@ -34,6 +34,7 @@ from dashtam_events.subscriptions.checkpoint import (
 from dashtam_events.subscriptions.errors import (
     CheckpointError,
     CheckpointUnavailable,
+    ProjectionError,
     TooManyParked,
 )
 from dashtam_events.subscriptions.health import (
@@ -276,7 +277,7 @@ class Runner(Living):
             started = asyncio.get_running_loop().time()
             try:
                 await call()
-            except CheckpointError:
+            except (CheckpointError, ProjectionError):
                 raise
             except Exception as error:  # noqa: BLE001  # whatever a handler raises is dealt with
                 place = self._teller.note(error)

@@ -15,6 +15,7 @@ from dashtam_events.subscriptions.checkpoint import Checkpoint, ParkedEvent
 from dashtam_events.subscriptions.errors import (
     CheckpointConflict,
     CheckpointError,
+    ProjectionError,
     ProjectionOutdated,
 )
 from dashtam_events.subscriptions.health import ErrorPlace, Observer
@@ -116,7 +117,7 @@ class Projector(Runner):
         started = asyncio.get_running_loop().time()
         try:
             await self._advance(batch.reached, parked, recorded)
-        except CheckpointError:
+        except (CheckpointError, ProjectionError):
             raise
         except Exception:  # noqa: BLE001  # each event is tried by itself, where its error counts
             await self._look_for_parked()
