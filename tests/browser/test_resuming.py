@@ -73,3 +73,19 @@ def test_another_log_in_place_of_the_one_it_knew_is_begun_anew(page: Page, serve
     page.comes_to("#link", "link", "live", within=30)
     eventually(lambda: page.log() == [])
     page.shows("#no-connections", "None yet")
+
+
+def test_what_comes_twice_or_goes_missing_is_counted(page: Page) -> None:
+    page.run("return 0")
+    counted = page.browser.execute_async_script(
+        "const done = arguments[arguments.length - 1];"
+        "import('/static/model.js').then(({Model}) => {"
+        "  const model = new Model({start: {}, transitions: {}});"
+        "  model.begin({connections: [], imports: [], versions: {'a-1': 1}, position: 1});"
+        "  for (const [position, version] of [[2, 2], [2, 2], [5, 4], [6, 5]]) {"
+        "    model.apply({stream: 'a-1', position, version});"
+        "  }"
+        "  done([model.repeats, model.gaps, model.heard]);"
+        "});"
+    )
+    assert counted == [1, 1, 4]

@@ -1,5 +1,6 @@
 """A service shows its users something of its own making of what is stored."""
 
+import asyncio
 import json
 from typing import Self
 from uuid import uuid4
@@ -25,8 +26,17 @@ class Appended(ServerSentEvent):
         )
 
 
-def appended(seen: list[ReceivedEvent]) -> list[ReceivedEvent]:
-    return [each for each in seen if each.type.startswith("appended.")]
+async def two_appended(endpoint: SSEEndpoint, cursor: str) -> list[ReceivedEvent]:
+    """The first two events after a cursor."""
+
+    def appended(seen: list[ReceivedEvent]) -> list[ReceivedEvent]:
+        return [each for each in seen if each.type.startswith("appended.")]
+
+    async with asyncio.timeout(10):
+        _, seen = await raw_stream(
+            endpoint, ME, lambda seen: len(appended(seen)) == 2, f"last_event_id={cursor}"
+        )
+    return appended(seen)
 
 
 async def test_what_is_missed_and_what_comes_is_shown_as_the_class_says() -> None:
@@ -34,10 +44,8 @@ async def test_what_is_missed_and_what_comes_is_shown_as_the_class_says() -> Non
     endpoint = SSEEndpoint(authenticate=authenticate, store=store, event_class=Appended)
     cursor = await endpoint.cursor()
     await write(store, [NoteWritten(user_id=ME, number=1), NoteHidden(user_id=ME)])
-    _, seen = await raw_stream(
-        endpoint, ME, lambda seen: len(appended(seen)) == 2, f"last_event_id={cursor}"
-    )
-    first, second = appended(seen)
+    seen = await two_appended(endpoint, cursor)
+    first, second = seen
     assert (first.type, json.loads(first.data)) == (
         "appended.NoteWritten",
         {"position": 1, "version": 1},
@@ -50,6 +58,5 @@ async def test_a_client_resumes_after_an_event_of_that_class() -> None:
     endpoint = SSEEndpoint(authenticate=authenticate, store=store, event_class=Appended)
     hidden = [NoteHidden(user_id=ME) for _ in range(3)]
     await write(store, hidden)
-    after = f"last_event_id={hidden[0].event_id}"
-    _, seen = await raw_stream(endpoint, ME, lambda seen: len(appended(seen)) == 2, after)
-    assert [each.id for each in appended(seen)] == [str(each.event_id) for each in hidden[1:]]
+    seen = await two_appended(endpoint, str(hidden[0].event_id))
+    assert [each.id for each in seen] == [str(each.event_id) for each in hidden[1:]]
