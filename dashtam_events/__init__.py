@@ -1,9 +1,9 @@
 """The event-sourcing library of services that connect people to their banks and brokers.
 
 Everything that a service needs is here; the adapters and what is for tests have doors of their
-own, `dashtam_events.adapters` and `dashtam_events.testing`. The catalogue and the connection
-aggregate load when first asked for, so that a service with events of its own does not wait for
-eighty that it does not use.
+own, `dashtam_events.adapters` and `dashtam_events.testing`. Live updates, subscriptions, the
+catalogue and the connection aggregate load when first asked for, so that a service does not wait
+for what it does not use.
 """
 
 from importlib import import_module
@@ -67,7 +67,6 @@ from dashtam_events.privacy import personal, redact, secret
 from dashtam_events.recorded import EventMetadata, Position, RecordedEvent, StreamId, UnknownEvent
 from dashtam_events.registry import EventRegistry, RegistryStatistics
 from dashtam_events.repository import Repository
-from dashtam_events.sse import ServerSentEvent, SSEEndpoint, SSEHub, SSEUser
 from dashtam_events.store import (
     ANY,
     EXISTS,
@@ -79,17 +78,6 @@ from dashtam_events.store import (
     Expected,
     InMemoryEventStore,
     SQLiteEventStore,
-)
-from dashtam_events.subscriptions import (
-    BEGINNING,
-    NOW,
-    CheckpointStore,
-    InMemoryCheckpointStore,
-    Parking,
-    Relay,
-    Retry,
-    Subscription,
-    follow,
 )
 
 if TYPE_CHECKING:
@@ -187,6 +175,18 @@ if TYPE_CHECKING:
         ProviderConnection,
         ProviderConnectionError,
         ProviderCredentials,
+    )
+    from dashtam_events.sse import ServerSentEvent, SSEEndpoint, SSEHub, SSEUser
+    from dashtam_events.subscriptions import (
+        BEGINNING,
+        NOW,
+        CheckpointStore,
+        InMemoryCheckpointStore,
+        Parking,
+        Relay,
+        Retry,
+        Subscription,
+        follow,
     )
 
 __all__ = [
@@ -377,7 +377,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        for room in ("catalogue", "connection"):
+        for room in ("sse", "subscriptions", "catalogue", "connection"):
             module = import_module(f"dashtam_events.{room}")
             if name in module.__all__:
                 return globals().setdefault(name, getattr(module, name))
