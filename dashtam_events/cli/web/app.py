@@ -50,7 +50,6 @@ def create_app(path: Path, *, pause: float = 0.4) -> Starlette:
         Route("/api/audit", _audit),
         Route("/api/connections", _begin, methods=["POST"]),
         Route("/api/connections/{id:uuid}", _connection),
-        Route("/api/connections/{id:uuid}/history", _history),
         Route("/api/connections/{id:uuid}/{command:str}", _command, methods=["POST"]),
         Route("/api/imports", _import, methods=["POST"]),
         Mount("/static", StaticFiles(directory=STATIC)),
@@ -151,11 +150,6 @@ async def _connection(request: Request) -> Response:
         return problem(HTTPStatus.BAD_REQUEST, "at_version is a number of events, from 1")
     ledger: Ledger = request.app.state.ledger
     return answer(await ledger.connection_at(request.path_params["id"], int(version)))
-
-
-async def _history(request: Request) -> Response:
-    ledger: Ledger = request.app.state.ledger
-    return answer({"events": await ledger.history(request.path_params["id"])})
 
 
 async def _begin(request: Request) -> Response:

@@ -135,15 +135,6 @@ class Ledger:
             "last_event_id": told[-1].event.event_id if told else None,
         }
 
-    async def history(self, connection_id: UUID) -> list[dict[str, Any]]:
-        """The events of a connection, each with the state that it led to."""
-        connection = ProviderConnection.blank(connection_id)
-        told: list[dict[str, Any]] = []
-        async for recorded in self.store.read_stream(connection.stream):
-            connection.advance(recorded)
-            told.append(shown(recorded) | {"state": connection.status})
-        return told
-
     async def _fetch(self, connection_id: UUID, metadata: EventMetadata) -> None:
         """What a service does between asking a provider for accounts and having them."""
         about: dict[str, Any] = {"connection_id": connection_id, "user_id": DEMO_USER}
