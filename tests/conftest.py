@@ -1,6 +1,7 @@
 """What every test stands on: the repository's root, and the package under test."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -13,8 +14,14 @@ sys.path.append(str(ROOT))
 
 
 def pytest_configure() -> None:
-    """Where the installed package is to be tested, refuse to test the checkout instead."""
+    """Where the installed package is to be tested, refuse to test the checkout instead.
+
+    Ctrl-C is listened to again where whoever started the suite in the background turned it off:
+    the processes that tests start inherit that, and some of them are ended so.
+    """
     import dashtam_events
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     tested = Path(dashtam_events.__file__)
     wanted = os.environ.get("DASHTAM_EVENTS_TESTED")
