@@ -46,10 +46,11 @@ async def run_transactional(
     needing = [each for each in subscriptions if each.needs_session(event)]
     if needing and scope is None:
         raise SessionRequired(name_of(event), needing[0].name)
+    if scope is not None:
+        context = attrs.evolve(context, session=scope.session)
     for each in subscriptions:
         if scope is not None and each in needing:
-            within = attrs.evolve(context, session=scope.session)
-            error = await scope.in_savepoint(each.name, partial(each.call, event, within))
+            error = await scope.in_savepoint(each.name, partial(each.call, event, context))
         else:
             error = await _outcome(each.call(event, context))
         if error is None:

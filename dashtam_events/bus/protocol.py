@@ -126,7 +126,8 @@ class EventBus(Protocol):
             transactional: that the handler works in the publisher's session; by default what
                 its own attribute `transactional` says, or else False. A method
                 `needs_session(event)` of the handler may name events that it does not need
-                one for: those it hears in its turn too, outside any savepoint.
+                one for: those it hears in its turn too, outside any savepoint, and writes
+                nothing in the session if there is one.
             on_error: by default what its own attribute `on_error` says, or else "abort".
 
         Raises:

@@ -4,7 +4,8 @@ It needs the extra `sqlalchemy`.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal, Self
+from contextlib import ExitStack
+from typing import Any, Final, Literal, Self
 
 from dashtam_events.errors import MissingExtra, SavepointsNotReal, TransactionContractViolation
 
@@ -26,7 +27,10 @@ try:
 except ImportError as absent:
     raise MissingExtra("sqlalchemy") from absent
 
-__all__ = ["SessionScope", "check_savepoints", "real_savepoints"]
+__all__ = ["BEGIN", "SessionScope", "check_savepoints", "real_savepoints"]
+
+BEGIN: Final = "dashtam_events_begin"
+"""The execution option of a connection that begins otherwise than its engine was told to."""
 
 _WATCH = "dashtam_events.watch"
 
@@ -42,6 +46,7 @@ class _Watch:
         self.guarded: SessionTransaction | None = None
         self.commit_prevented = False
         self._awaiting: dict[SessionTransaction, list[Callable[[], None]]] = {}
+        self._outliving: dict[SessionTransaction, list[Callable[[], None]]] = {}
 
     @classmethod
     def over(cls, session: Session) -> "_Watch":
@@ -56,6 +61,9 @@ class _Watch:
 
     def keep(self, transaction: SessionTransaction, action: Callable[[], None]) -> None:
         self._awaiting.setdefault(transaction, []).append(action)
+
+    def outlive(self, transaction: SessionTransaction, action: Callable[[], None]) -> None:
+        self._outliving.setdefault(transaction, []).append(action)
 
     def before_commit(self, session: Session) -> None:
         """Let a handler release savepoints of its own, but not commit what it was given."""
@@ -74,8 +82,11 @@ class _Watch:
             self._awaiting.setdefault(_around(released), []).extend(self._awaiting.pop(released))
 
     def after_transaction_end(self, _session: Session, transaction: SessionTransaction) -> None:
-        """Forget what waited for a transaction that was rolled back."""
+        """Forget what waited for a commit that never came; act on an end of either kind."""
         self._awaiting.pop(transaction, None)
+        with ExitStack() as all_of_them:
+            for action in reversed(self._outliving.pop(transaction, [])):
+                all_of_them.callback(action)
 
 
 def _around(transaction: SessionTransaction) -> SessionTransaction:
@@ -115,6 +126,17 @@ class SessionScope:
         if transaction is not None:
             self._watch.keep(transaction, action)
         return transaction is not None
+
+    def after_end(self, action: Callable[[], None]) -> bool:
+        """Do it once, after the outermost transaction, however it ends; False where there is none.
+
+        It is done in the `commit`, `rollback` or `close` that ends it, in its greenlet, when its
+        connection is given back.
+        """
+        outermost = self._sync.get_transaction()
+        if outermost is not None:
+            self._watch.outlive(outermost, action)
+        return outermost is not None
 
     async def in_savepoint(
         self, handler: str, call: Callable[[], Awaitable[None]]
@@ -211,7 +233,9 @@ def real_savepoints(
     """Make the savepoints of a SQLite engine real; returns the engine. Others have them anyway.
 
     Left to itself, Python's driver begins a transaction late: a savepoint that comes first is
-    then the outermost, and releasing it commits. Here each transaction begins with `BEGIN`.
+    then the outermost, and releasing it commits. Here each transaction begins with `BEGIN`. A
+    connection may choose otherwise with the execution option `dashtam_events_begin="DEFERRED"`:
+    one that only reads then neither waits for a writer nor keeps one waiting.
 
     Args:
         engine: an engine for SQLite that is made for it, before its first use.
@@ -226,18 +250,19 @@ def real_savepoints(
 
 
 def _begin_immediate(connection: Connection) -> None:
-    _begin(connection, "BEGIN IMMEDIATE")
+    _begin(connection, "IMMEDIATE")
 
 
 def _begin_deferred(connection: Connection) -> None:
-    _begin(connection, "BEGIN DEFERRED")
+    _begin(connection, "DEFERRED")
 
 
-def _begin(connection: Connection, statement: str) -> None:
+def _begin(connection: Connection, default: str) -> None:
     driver: Any = connection.connection.dbapi_connection
     if driver.isolation_level is not None:
         driver.isolation_level = None
-    connection.exec_driver_sql(statement)
+    begin = connection.get_execution_options().get(BEGIN, default)
+    connection.exec_driver_sql(f"BEGIN {begin}")
 
 
 async def check_savepoints(engine: AsyncEngine) -> None:

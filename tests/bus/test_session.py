@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import (
 )
 
 from dashtam_events.bus import EventContext, InMemoryEventBus
+from dashtam_events.bus.session import SessionScope
 from dashtam_events.errors import SessionRequired, TransactionContractViolation
 from dashtam_events.event import DomainEvent
 from tests.bus.ledger import Account, TransferBooked, create_ledger, hearing, notes, write, writing
@@ -417,13 +418,38 @@ async def test_a_handler_may_need_no_session_for_some_events(
     await bus.publish(TransferBooked())
     await bus.publish(TransferBooked(), session=session)
     await bus.publish(TransferBooked(note="needed"), session=session)
-    assert told == [None, None, session]
+    assert told == [None, session, session]
     with pytest.raises(SessionRequired):
         await bus.publish(TransferBooked(note="needed"))
     with pytest.raises(LookupError):
         await bus.publish(TransferBooked(note="bad"))
     bus.subscribe(TransferBooked, choosy, on_error="isolate")
     await bus.publish(TransferBooked(note="bad"))
+
+
+@pytest.mark.parametrize("end", ["commit", "rollback", "close"])
+async def test_what_is_to_outlive_a_transaction_comes_when_its_outermost_has_ended(
+    session: AsyncSession, end: str
+) -> None:
+    done: list[str] = []
+
+    def fail() -> None:
+        done.append("first")
+        raise LookupError
+
+    scope = SessionScope.of(session)
+    assert not scope.after_end(fail)
+    await write(session, "own")
+    async with session.begin_nested():
+        assert scope.after_end(fail)
+        assert scope.after_end(lambda: done.append("second"))
+    assert done == []
+    with pytest.raises(LookupError):
+        await getattr(session, end)()
+    assert done == ["first", "second"]
+    await write(session, "next")
+    await session.commit()
+    assert done == ["first", "second"]
 
 
 async def test_what_is_no_session_is_refused(bus: InMemoryEventBus) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -19,12 +20,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, c
 
 from dashtam_events.adapters.audit.record import AuditRecord
 from dashtam_events.adapters.audit.schema import audit_log, audit_personal
+from dashtam_events.bus.session import BEGIN
 from dashtam_events.errors import AuditUnreadable, InvalidCursor
 
 __all__ = ["AuditLog", "AuditPage"]
 
 _COLUMNS = tuple(field.name for field in attrs.fields(AuditRecord))
 _CHUNK = 500
+_NOT_TYPED = (ValueError, TypeError, OverflowError)
 _DRIVERS = {
     "postgres": "postgresql+asyncpg",
     "postgresql": "postgresql+asyncpg",
@@ -46,7 +49,8 @@ class AuditLog:
     """The audit trail of a database.
 
     On an engine each page is read in a transaction of its own; on a session or a connection in
-    the one that it has. Records come in the order in which they were written, or backwards.
+    the one that it has. Records come in the order in which they were written, or backwards. A
+    page of an engine for SQLite neither waits for the lock for writing nor takes it.
 
     The filters of all its methods must all hold: `user_id`, `resource_type`, `resource_id` and
     `action` are equal to what is given, and it happened at or after `since` and before `until`
@@ -87,13 +91,14 @@ class AuditLog:
             InvalidCursor: the cursor is not that of a page in this order.
             ValueError: `limit` is below 1, or a time has no zone.
             TypeError: there is no such filter.
-            AuditUnreadable: the database cannot be read, or has no audit trail.
+            AuditUnreadable: the database cannot be read, has no audit trail, or holds a record
+                that is none: its `id` is named.
         """
         if limit < 1:
             raise ValueError("a page has at least one record")
         after = None if cursor is None else _after(cursor, newest_first=newest_first)
         wanted = _filtered(newest_first=newest_first, after=after, **filters).limit(limit + 1)
-        found = [AuditRecord(**row) for row in await self._run(lambda on: _rows(on, wanted))]
+        found: list[AuditRecord] = await self._run(lambda on: _found(on, wanted))
         records = tuple(found[:limit])
         more = len(found) > limit
         return AuditPage(
@@ -142,22 +147,45 @@ class AuditLog:
         statement = delete(audit_personal).where(audit_personal.c.user_id == str(user_id))
         if not isinstance(self._source, AsyncEngine):
             return int(await self._run(lambda on: _count(on, statement)))
-        return int(await self._run(lambda on: _count(on, statement, commit=True)))
+        work = partial(_count, statement=statement, commit=True)
+        return int(await self._run(work, begin="IMMEDIATE"))
 
-    async def _run(self, work: Callable[[Any], Any]) -> Any:
+    async def _run(self, work: Callable[[Any], Any], *, begin: str = "DEFERRED") -> Any:
         """Do something on a connection; raises outside of what quotes the statement's values."""
         try:
             if not isinstance(self._source, AsyncEngine):
                 return await work(self._source)
             async with self._source.connect() as connection:
-                return await work(connection)
+                return await work(await connection.execution_options(**{BEGIN: begin}))
+        except _Damaged as damaged:
+            reason = f"record {damaged.args[0]} is damaged"
         except (SQLAlchemyError, OSError) as error:
             reason = _reason(error)
         raise AuditUnreadable(_shown(self._source), reason)
 
 
-async def _rows(on: AsyncConnection | AsyncSession, wanted: Select[Any]) -> list[dict[str, Any]]:
-    return [dict(row) for row in (await on.execute(wanted)).mappings()]
+class _Damaged(Exception):
+    """A row, told by its id, holds what the handler never wrote; it leaves as AuditUnreadable."""
+
+
+async def _found(on: AsyncConnection | AsyncSession, wanted: Select[Any]) -> list[AuditRecord]:
+    try:
+        return await _records(on, wanted)
+    except _NOT_TYPED:
+        pass
+    for number in (await on.execute(wanted.with_only_columns(audit_log.c.id))).scalars().all():
+        try:
+            await _records(on, wanted.where(audit_log.c.id == number))
+        except _NOT_TYPED:
+            raise _Damaged(number) from None
+    return []
+
+
+async def _records(on: AsyncConnection | AsyncSession, wanted: Select[Any]) -> list[AuditRecord]:
+    rows = [dict(row) for row in (await on.execute(wanted)).mappings()]
+    if any(isinstance(value, bytes) for row in rows for value in row.values()):
+        raise ValueError("SQLite holds bytes in any column, whatever its type")
+    return [AuditRecord(**row) for row in rows]
 
 
 async def _count(on: Any, statement: Any, *, commit: bool = False) -> int:
@@ -270,5 +298,7 @@ def _reason(error: Exception) -> str:
         return "it holds no audit trail: create_audit_tables makes one"
     if "not a database" in told:
         return "it is no SQLite database"
+    if "is locked" in told:
+        return "it is busy: someone else has the lock, try again"
     kind = getattr(getattr(error, "orig", error), "__class__", type(error))
     return f"it cannot be read ({kind.__name__})"

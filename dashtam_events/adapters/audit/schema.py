@@ -1,10 +1,12 @@
 """The tables of the audit trail, and the triggers that let nobody change what was recorded."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    CheckConstraint,
     Column,
     Connection,
     DateTime,
@@ -16,7 +18,6 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    inspect,
     text,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -49,6 +50,19 @@ class _UTC(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC)
 
 
+def _checks() -> Iterator[CheckConstraint]:
+    """What PostgreSQL's types see to, SQLite takes in any shape."""
+    yield CheckConstraint("length(leaf_hash) = 64", name="ck_audit_log_leaf_hash")
+    for column in ("recorded_at", "occurred_at"):
+        seconds, digits = f"substr({column}, 1, 19)", "[0-9]" * 6
+        # `IS` and not `=`, since of what is no time `datetime` makes NULL, which would pass; the
+        # day that is added turns the 30th of February into another.
+        is_time = (
+            f"datetime({seconds}, '+0 days') IS {seconds} AND substr({column}, 20) GLOB '.{digits}'"
+        )
+        yield CheckConstraint(is_time, name=f"ck_audit_log_{column}").ddl_if(dialect="sqlite")
+
+
 AUDIT_METADATA = MetaData()
 """The metadata of these tables, for Alembic to compare: their triggers come with `upgrade`."""
 
@@ -75,6 +89,7 @@ audit_log = Table(
     Index("ix_audit_log_user_id", "user_id", "id"),
     Index("ix_audit_log_resource", "resource_type", "resource_id", "id"),
     Index("ix_audit_log_action", "action", "id"),
+    *_checks(),
     sqlite_autoincrement=True,
 )
 """One row for each event, never changed. `AuditRecord` says what the columns mean."""
@@ -97,12 +112,12 @@ _FORBIDDEN = {
 _NO_REPLACE = {
     audit_log.name: (
         """
-        CREATE TRIGGER audit_log_no_replace BEFORE INSERT ON audit_log
+        CREATE TRIGGER IF NOT EXISTS audit_log_no_replace BEFORE INSERT ON audit_log
         WHEN EXISTS (SELECT 1 FROM audit_log WHERE id = NEW.id)
         BEGIN SELECT RAISE(ABORT, 'audit_log is append-only: REPLACE is refused'); END
         """,
         """
-        CREATE TRIGGER audit_log_once BEFORE INSERT ON audit_log
+        CREATE TRIGGER IF NOT EXISTS audit_log_once BEFORE INSERT ON audit_log
         WHEN EXISTS (SELECT 1 FROM audit_log WHERE event_id = NEW.event_id)
          AND NOT EXISTS (SELECT 1 FROM audit_log WHERE id = NEW.id)
         BEGIN SELECT RAISE(IGNORE); END
@@ -110,7 +125,7 @@ _NO_REPLACE = {
     ),
     audit_personal.name: (
         """
-        CREATE TRIGGER audit_personal_no_replace BEFORE INSERT ON audit_personal
+        CREATE TRIGGER IF NOT EXISTS audit_personal_no_replace BEFORE INSERT ON audit_personal
         WHEN EXISTS (SELECT 1 FROM audit_personal WHERE event_id = NEW.event_id)
         BEGIN SELECT RAISE(ABORT, 'audit_personal is append-only: REPLACE is refused'); END
         """,
@@ -123,10 +138,14 @@ BEGIN
 END
 $$
 """
+_TRIGGERS = text(
+    "SELECT tgname, CAST(tgenabled AS text) AS state FROM pg_trigger "
+    "WHERE tgrelid = to_regclass(:table) AND NOT tgisinternal"
+)
 
 
 async def create_audit_tables(target: AsyncEngine | AsyncConnection) -> None:
-    """Create the tables and their triggers where they are missing.
+    """Create the tables and their triggers, each where it is missing.
 
     An engine is tried first for savepoints that hold; a connection is left to its caller to
     commit.
@@ -163,25 +182,28 @@ def _create(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         # Two processes that start at once must not create the same twice.
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('dashtam_events.audit'))"))
-    known = set(inspect(connection).get_table_names())
+    AUDIT_METADATA.create_all(connection)
     for table in AUDIT_METADATA.sorted_tables:
-        if table.name not in known:
-            table.create(connection)
-            guard(connection, table.name)
+        guard(connection, table.name)
 
 
 def _guard_postgresql(connection: Connection, table: str) -> None:
-    connection.execute(text(_FUNCTION))
+    # What stands already is left alone: to create it takes a lock, and the table's owner.
+    rows = connection.execute(_TRIGGERS, {"table": table})
+    known = {row.tgname: row.state for row in rows}
     for verb in _FORBIDDEN[table]:
-        # A rule would turn the statement into nothing without a word, and let TRUNCATE pass.
         trigger = f"{table}_no_{verb.lower()}"
-        connection.execute(
-            text(
-                f"CREATE TRIGGER {trigger} BEFORE {verb} ON {table} "
-                "FOR EACH STATEMENT EXECUTE FUNCTION audit_log_refuse()"
+        if trigger not in known:
+            connection.execute(text(_FUNCTION))
+            # A rule would turn the statement into nothing without a word, and let TRUNCATE pass.
+            connection.execute(
+                text(
+                    f"CREATE TRIGGER {trigger} BEFORE {verb} ON {table} "
+                    "FOR EACH STATEMENT EXECUTE FUNCTION audit_log_refuse()"
+                )
             )
-        )
-        connection.execute(text(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}"))
+        if known.get(trigger) != "A":
+            connection.execute(text(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}"))
 
 
 def _guard_sqlite(connection: Connection, table: str) -> None:
@@ -190,7 +212,7 @@ def _guard_sqlite(connection: Connection, table: str) -> None:
             continue  # SQLite has none.
         connection.execute(
             text(
-                f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
+                f"CREATE TRIGGER IF NOT EXISTS {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
                 f"BEGIN SELECT RAISE(ABORT, '{table} is append-only: {verb} is refused'); END"
             )
         )

@@ -1,5 +1,6 @@
 """Audit records are written with what they tell of, once, and stay as they are."""
 
+import asyncio
 import hashlib
 import json
 from datetime import UTC, datetime, timedelta
@@ -21,8 +22,10 @@ from sqlalchemy.ext.asyncio import (
 )
 
 from dashtam_events.adapters.audit import (
+    AUDIT_METADATA,
     AuditEventHandler,
     AuditLog,
+    audit_log,
     canonical_bytes,
     create_audit_tables,
     downgrade,
@@ -30,6 +33,7 @@ from dashtam_events.adapters.audit import (
     upgrade,
 )
 from dashtam_events.bus import EventContext
+from dashtam_events.bus.session import real_savepoints
 from dashtam_events.catalogue import (
     CATALOGUE,
     GlobalTokenRotationAttempted,
@@ -383,6 +387,81 @@ async def test_attempts_and_failures_outlive_a_rollback_in_a_session_of_their_ow
         await bus.publish(marked(UserLoginSucceeded))
 
 
+@pytest.mark.parametrize("end", ["commit", "rollback", "close"])
+async def test_a_failure_is_recorded_out_of_a_transaction_that_has_only_read(
+    engine: AsyncEngine, trail: AuditLog, end: str
+) -> None:
+    """On SQLite it has the lock for writing: the record is there when it has ended."""
+    bus = audited_bus(AuditEventHandler(own_sessions=async_sessionmaker(engine)))
+    fact = marked(UserLoginFailed)
+    async with asyncio.timeout(10), AsyncSession(engine) as session:
+        await session.execute(text("SELECT 1"))
+        savepoint = await session.begin_nested()
+        await bus.publish(fact, session=session)
+        await savepoint.rollback()
+        await getattr(session, end)()
+        assert [each.event_id for each in await all_of(trail)] == [str(fact.event_id)]
+        await bus.publish(marked(UserLoginFailed), session=session)
+        assert len(await all_of(trail)) == 2
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+async def test_a_cancelled_request_on_sqlite_is_recorded_all_the_same(
+    engine: AsyncEngine, trail: AuditLog
+) -> None:
+    bus = audited_bus(AuditEventHandler(own_sessions=async_sessionmaker(engine)))
+    published = asyncio.Event()
+
+    async def request() -> None:
+        async with AsyncSession(engine) as session:
+            await session.execute(text("SELECT 1"))
+            await bus.publish(marked(UserLoginFailed), session=session)
+            published.set()
+            try:
+                await asyncio.sleep(60)
+            finally:
+                await session.rollback()
+
+    task = asyncio.create_task(request())
+    await published.wait()
+    while not task.done():
+        task.cancel()
+        await asyncio.sleep(0)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert len(await all_of(trail)) == 1
+
+
+async def test_a_record_that_fails_after_the_transaction_is_logged_without_a_value(
+    tmp_path: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """There are no tables."""
+    engine = real_savepoints(create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'test.db'}"))
+    bus = audited_bus(AuditEventHandler(own_sessions=async_sessionmaker(engine)))
+    fact = marked(UserLoginFailed)
+    async with AsyncSession(engine) as session, session.begin():
+        await bus.publish(fact, session=session)
+    (logged,) = caplog.records
+    assert (logged.levelname, logged.msg) == ("ERROR", "audit_not_recorded")
+    told = vars(logged)
+    assert (told["event_type"], told["event_id"]) == ("UserLoginFailed", str(fact.event_id))
+    assert told["reason"] == "OperationalError (SQLITE_ERROR)"
+    assert logged.exc_info is None
+    await engine.dispose()
+
+
+async def test_a_lock_that_the_publisher_has_itself_is_said(tmp_path: Any) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path / 'test.db'}"
+    engine = real_savepoints(create_async_engine(url, connect_args={"timeout": 0.1}))
+    await create_audit_tables(engine)
+    bus = audited_bus(AuditEventHandler(own_sessions=async_sessionmaker(engine)))
+    async with AsyncSession(engine) as session:
+        await session.execute(text("SELECT 1"))
+        with pytest.raises(AuditNotRecorded, match=r"SQLITE_BUSY.*pass publish its session"):
+            await bus.publish(marked(UserLoginFailed))
+    await engine.dispose()
+
+
 @pytest.mark.parametrize("engine", ["postgresql"], indirect=True)  # SQLite has one writer
 async def test_on_postgresql_they_are_recorded_in_the_middle_of_a_transaction(
     engine: AsyncEngine, trail: AuditLog
@@ -429,6 +508,90 @@ async def test_creating_the_tables_again_changes_nothing(
     async with engine.begin() as connection:
         await create_audit_tables(connection)
     assert len(await all_of(trail)) == 1
+
+
+_TRIGGERS = {
+    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger'",
+    "postgresql": "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled = 'A'",
+}
+_LIFT = {"sqlite": "DROP TRIGGER {}", "postgresql": "DROP TRIGGER {} ON {}"}
+
+
+async def triggers(engine: AsyncEngine) -> set[str]:
+    async with engine.connect() as connection:
+        return set(await connection.scalars(text(_TRIGGERS[engine.dialect.name])))
+
+
+async def test_each_trigger_that_is_missing_is_created_again(
+    engine: AsyncEngine, trail: AuditLog
+) -> None:
+    whole = await triggers(engine)
+    assert len(whole) == {"sqlite": 6, "postgresql": 5}[engine.dialect.name]
+    for name in whole:
+        table = "audit_log" if name.startswith("audit_log") else "audit_personal"
+        async with engine.begin() as connection:
+            await connection.execute(text(_LIFT[engine.dialect.name].format(name, table)))
+        assert await triggers(engine) == whole - {name}
+        await create_audit_tables(engine)
+        assert await triggers(engine) == whole
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+async def test_a_trigger_that_was_disabled_is_enabled(engine: AsyncEngine, trail: AuditLog) -> None:
+    whole = await triggers(engine)
+    async with engine.begin() as connection:
+        await connection.execute(text("ALTER TABLE audit_log DISABLE TRIGGER ALL"))
+    await create_audit_tables(engine)
+    assert await triggers(engine) == whole
+
+
+async def test_tables_that_metadata_made_get_their_triggers(engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        await connection.run_sync(AUDIT_METADATA.create_all)
+    assert await triggers(engine) == set()
+    await create_audit_tables(engine)
+    await record(engine, marked(UserLoginSucceeded))
+    async with engine.connect() as connection:
+        with pytest.raises(DBAPIError, match="append-only"):
+            await connection.execute(text("UPDATE audit_log SET actor = 'nobody'"))
+    assert len(await triggers(engine)) >= 5
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("leaf_hash", "short"),
+        ("recorded_at", "garbage"),
+        ("occurred_at", "2026-02-30 00:00:00.000000"),
+    ],
+)
+async def test_what_has_not_the_shape_of_a_time_or_a_hash_is_refused(
+    engine: AsyncEngine, trail: AuditLog, column: str, value: str
+) -> None:
+    await record(engine, marked(UserLoginSucceeded))
+    async with engine.connect() as connection:
+        with pytest.raises(DBAPIError):
+            await connection.execute(text(forging(column, value)))
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("other", ["2026-02-03 00:00:00", "2026-02-03T00:00:00.000000", "7"])
+async def test_sqlite_takes_a_time_in_one_form_only(
+    engine: AsyncEngine, trail: AuditLog, other: str
+) -> None:
+    await record(engine, marked(UserLoginSucceeded))
+    async with engine.connect() as connection:
+        with pytest.raises(DBAPIError, match="ck_audit_log_occurred_at"):
+            await connection.execute(text(forging("occurred_at", other)))
+
+
+def forging(column: str, value: str) -> str:
+    """A copy of the first row, but for one column and what must differ."""
+    row = {each.name: each.name for each in audit_log.columns}
+    row |= {"id": "id + 1", "event_id": "'forged'", column: f"'{value}'"}
+    return (
+        f"INSERT INTO audit_log ({', '.join(row)}) SELECT {', '.join(row.values())} FROM audit_log"
+    )
 
 
 async def test_an_engine_whose_savepoints_are_not_real_is_refused(tmp_path: Any) -> None:

@@ -1,8 +1,10 @@
 """The audit trail is found by whom, on what, which action and when, page after page."""
 
+import asyncio
 import csv
 import io
 import json
+import sqlite3
 import tracemalloc
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -213,6 +215,41 @@ async def test_a_file_is_opened_for_reading_only(tmp_path: Any) -> None:
     async with AuditLog.open(str(text_file)) as trail:
         with pytest.raises(AuditUnreadable, match="no SQLite database"):
             await trail.page()
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    "forged", ["recorded_at = 'garbage'", "occurred_at = 7", "action = X'00'", "context = X'FF'"]
+)
+async def test_a_damaged_record_is_named(engine: AsyncEngine, ten: AuditLog, forged: str) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(text("PRAGMA ignore_check_constraints = ON"))
+        await connection.execute(text("DROP TRIGGER audit_log_no_update"))
+        await connection.execute(text(f"UPDATE audit_log SET {forged} WHERE id = 7"))
+    with pytest.raises(AuditUnreadable, match="record 7 is damaged"):
+        await all_of(ten)
+    assert minutes((await ten.page(limit=2)).records) == [9, 8]
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+async def test_the_trail_is_read_while_another_has_the_lock(
+    engine: AsyncEngine, ten: AuditLog
+) -> None:
+    async with asyncio.timeout(10), engine.connect() as writer:
+        await writer.execute(text("SELECT 1"))
+        assert minutes((await ten.page(limit=1)).records) == [9]
+
+
+async def test_a_trail_that_is_locked_is_busy(tmp_path: Any) -> None:
+    path = tmp_path / "test.db"
+    with sqlite3.connect(path, isolation_level=None) as writer:
+        writer.execute("CREATE TABLE audit_log (id)")
+        writer.execute("BEGIN EXCLUSIVE")
+        engine = create_async_engine(f"sqlite+aiosqlite:///{path}", connect_args={"timeout": 0.1})
+        with pytest.raises(AuditUnreadable, match="it is busy"):
+            await AuditLog(engine).page()
+        await engine.dispose()
+    writer.close()
 
 
 @pytest.mark.parametrize(
