@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+import inspect
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -123,9 +124,10 @@ def test_it_cannot_be_changed(cls: type[DomainEvent]) -> None:
 
 @every_event
 def test_it_is_described_with_each_of_its_fields_in_order(cls: type[DomainEvent]) -> None:
-    summary, _, attributes = (cls.__doc__ or "").partition("\n\n    Attributes:\n")
+    described = inspect.cleandoc(cls.__doc__ or "")
+    summary, _, attributes = described.partition("\n\nAttributes:\n")
     assert summary.endswith(".")
-    documented = re.findall(r"^ {8}(\w+): \S", attributes, re.MULTILINE)
+    documented = re.findall(r"^ {4}(\w+): \S", attributes, re.MULTILINE)
     assert documented == [field.name for field in spec_of(cls).fields]
 
 
