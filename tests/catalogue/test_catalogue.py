@@ -1,8 +1,8 @@
 """What holds for every event of the catalogue."""
 
 import importlib
-import pkgutil
 import inspect
+import pkgutil
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
