@@ -128,6 +128,11 @@ class Stream:
         elif instant - self._traffic >= self._limits.keep_alive:
             self._wake()
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether it was ended in the middle of what it did."""
+        return self._is_cut
+
     async def run(self, feed: StoreFeed | None, subscription: SSESubscription | None) -> str:
         """Send until there is a reason to end; returns the reason. The headers are out by then."""
         try:

@@ -41,7 +41,10 @@ class SSEUser:
 
 
 Authenticate = Callable[[Scope], Awaitable[SSEUser | UUID | None]]
-"""Says from the ASGI scope of a request whose it is; None: nobody's, which is answered with 401."""
+"""Says from the ASGI scope of a request whose it is; None: nobody's, which is answered with 401.
+
+Raising means that it cannot be said now: the client is told to come back later.
+"""
 
 
 class SSEEndpoint:
@@ -108,7 +111,7 @@ class SSEEndpoint:
         self._tick = min(1.0, keep_alive / 4, send_timeout / 4, lifetime / 4)
         self.counters = SSECounters()
         self._gathering = Gathering()
-        logger = logger or logging.getLogger("dashtam_events.sse")
+        self._logger = logger = logger or logging.getLogger("dashtam_events.sse")
         self._feed: StoreFeed | None = None
         if store is not None:
             self._feed = StoreFeed(store, event_class, self.counters, poll=poll, logger=logger)
@@ -116,6 +119,7 @@ class SSEEndpoint:
         self._clock: asyncio.Task[None] | None = None
         self._empty: asyncio.Event | None = None
         self._closing = False
+        self._stuck: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; what a server or framework calls."""
@@ -129,7 +133,13 @@ class SSEEndpoint:
             await self._answer(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        user = await self._authenticate(scope)
+        try:
+            user = await self._authenticate(scope)
+        except Exception as error:  # noqa: BLE001  # a status of 500 would end a browser for good
+            facts = {"error_type": type(error).__name__}
+            self._logger.error("sse_authentication_failed", extra=facts)  # noqa: TRY400  # no values
+            await self._turn_away(scope, send)
+            return
         user = SSEUser(user_id=user) if isinstance(user, UUID) else user
         until = None if user is None else self._until(user)
         if user is None or until is None:
@@ -148,6 +158,15 @@ class SSEEndpoint:
             await _answers.last(send, busy_frame(request.cursor, self._limits.retry))
         else:
             await self._serve(user.user_id, request, until, receive, send)
+
+    async def _turn_away(self, scope: Scope, send: Send) -> None:
+        self.counters.refused += 1
+        cursor: str | None = None
+        with suppress(BadQuery):
+            cursor = read_request(scope, self._categories).cursor
+        await _answers.stream_headers(send)
+        is_head = scope["method"] == "HEAD"
+        await _answers.last(send, b"" if is_head else busy_frame(cursor, self._limits.retry))
 
     def _until(self, user: SSEUser) -> tuple[float, str] | None:
         """When a stream ends by the loop's clock, and why; None where it may not begin."""
@@ -190,11 +209,31 @@ class SSEEndpoint:
             raise
         finally:
             self.counters.ended[reason] += 1
-            self._leave(stream, user_id)
-            watching.cancel()
-            await asyncio.wait([watching])
-            if not self._streams:
-                await self._rest()
+            try:
+                if stream.is_cut and not self._closing:
+                    await self._let_go(send, watching)
+            finally:
+                self._leave(stream, user_id)
+                watching.cancel()
+                await asyncio.wait([watching])
+                if not self._streams:
+                    await self._rest()
+
+    async def _let_go(self, send: Send, watching: asyncio.Task[None]) -> None:
+        """Keep counting a connection that takes nothing until it is gone or takes its end.
+
+        An application cannot close a socket, and a server that is told to waits for its buffer.
+        """
+        ending = asyncio.create_task(_end(send))
+        self._stuck.add(ending)
+        self.counters.stuck += 1
+        try:
+            await asyncio.wait([ending, watching], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self.counters.stuck -= 1
+            self._stuck.discard(ending)
+            ending.cancel()
+            await asyncio.wait([ending])
 
     @asynccontextmanager
     async def _subscribed(
@@ -259,6 +298,8 @@ class SSEEndpoint:
         self._closing = True
         for stream in self._all():
             stream.end("shutdown")
+        for ending in self._stuck:
+            ending.cancel()
 
     async def shutdown(self) -> None:
         """End every stream; returns when they are gone, in under a second. Twice is fine."""
@@ -290,6 +331,11 @@ class SSEEndpoint:
             await send({"type": "lifespan.startup.complete"})
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _end(send: Send) -> None:
+    with suppress(OSError):
+        await _answers.last(send, b"")
 
 
 async def _watch(stream: Stream, receive: Receive) -> None:

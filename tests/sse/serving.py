@@ -33,6 +33,7 @@ __all__ = [
     "raw_stream",
     "request",
     "served",
+    "served_by",
     "write",
 ]
 
@@ -86,13 +87,24 @@ async def write(store: EventStore, events: Iterable[DomainEvent], stream: str = 
 @asynccontextmanager
 async def served(app: Any, **config: Any) -> AsyncIterator[int]:
     """Serve an ASGI application; gives the port. Ends its streams first, as a lifespan would."""
+    async with served_by(app, **config) as (_, port):
+        yield port
+
+
+@asynccontextmanager
+async def served_by(
+    app: Any, *, user_timeout: int = 0, **config: Any
+) -> AsyncIterator[tuple[uvicorn.Server, int]]:
+    """The same, with the server; `user_timeout` is that of its sockets, in milliseconds."""
     listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
+    if user_timeout:
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, user_timeout)
     options = {"log_config": None, "lifespan": "off", "timeout_graceful_shutdown": 5} | config
     server = uvicorn.Server(uvicorn.Config(app, **options))
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     await eventually(lambda: server.started)
     try:
-        yield listening.getsockname()[1]
+        yield server, listening.getsockname()[1]
     finally:
         if isinstance(app, SSEEndpoint):
             await app.shutdown()

@@ -30,6 +30,7 @@ from tests.sse.serving import (
     raw_stream,
     request,
     served,
+    served_by,
     write,
 )
 
@@ -453,6 +454,52 @@ class TestLife:
             await eventually(lambda: app.counters.ended["slow"] == 1, within=2)
             dead.close()
         assert app.counters.ended["slow"] == 1
+
+    async def test_a_connection_that_never_reads_counts_until_the_server_lets_go_of_it(
+        self, store: InMemoryEventStore
+    ) -> None:
+        """No application can close a socket: cut off, it stays until the client hangs up."""
+        app = endpoint(store, send_timeout=0.4, max_per_user=1)
+        long = "x" * 10_000
+        await write(store, [NoteWritten(user_id=ME, number=n, text=long) for n in range(1_000)])
+        async with served_by(app) as (server, port):
+            dead = await request(port, ME, last_event_id="at-0")
+            await eventually(lambda: app.counters.stuck == 1)
+            assert len(server.server_state.connections) == 1
+            assert (await read(app, 1))[0].type == "stream.busy"
+            dead.close()
+            await eventually(lambda: app.counters.open == 0)
+            assert app.counters.stuck == 0
+            assert not server.server_state.connections
+
+    @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="only Linux has it")
+    async def test_with_a_user_timeout_the_kernel_closes_what_never_reads(
+        self, store: InMemoryEventStore
+    ) -> None:
+        app = endpoint(store, send_timeout=0.4)
+        long = "x" * 10_000
+        await write(store, [NoteWritten(user_id=ME, number=n, text=long) for n in range(1_000)])
+        async with served_by(app, user_timeout=1_000) as (server, port):
+            dead = await request(port, ME, last_event_id="at-0")
+            await eventually(lambda: app.counters.stuck == 1)
+            await eventually(lambda: not server.server_state.connections, within=15)
+            await eventually(lambda: app.counters.open == 0)
+            dead.close()
+
+    async def test_while_it_cannot_be_said_whose_a_request_is_the_client_comes_back_later(
+        self, store: InMemoryEventStore, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async def away(scope: Any) -> UUID:
+            raise RuntimeError("the-canary")
+
+        app = endpoint(store, authenticate=away)
+        (busy,) = await read(app, 1, "at-0")
+        assert (busy.type, busy.id) == ("stream.busy", "at-0")
+        assert busy.retry is not None
+        assert app.counters.refused == 1
+        [record] = [each for each in caplog.records if each.name == "dashtam_events.sse"]
+        assert record.message == "sse_authentication_failed"
+        assert "canary" not in str(vars(record))
 
     async def test_a_client_that_hangs_up_is_noticed_at_rest(
         self, store: InMemoryEventStore
