@@ -95,7 +95,8 @@ class InvalidEventClass(DashtamEventsError, TypeError):
 
     def __init__(self, event_class: str, reason: str) -> None:
         super().__init__(event_class, reason)
-        self.event_class, self.reason = event_class, reason
+        self.event_class = event_class
+        self.reason = reason
 
     def __str__(self) -> str:
         return f"{self.event_class}: {self.reason}"
@@ -129,7 +130,9 @@ class EncodingError(CodecError, ValueError):
 
     def __init__(self, event_type: str, path: str, expected: str) -> None:
         super().__init__(event_type, path, expected)
-        self.event_type, self.path, self.expected = event_type, path, expected
+        self.event_type = event_type
+        self.path = path
+        self.expected = expected
 
     def __str__(self) -> str:
         return f"{self.event_type}{self.path}: expected {self.expected}"
@@ -140,7 +143,9 @@ class DecodingError(CodecError, ValueError):
 
     def __init__(self, event_type: str, path: str, expected: str) -> None:
         super().__init__(event_type, path, expected)
-        self.event_type, self.path, self.expected = event_type, path, expected
+        self.event_type = event_type
+        self.path = path
+        self.expected = expected
 
     def __str__(self) -> str:
         return f"{self.event_type}{self.path}: expected {self.expected}"
@@ -151,7 +156,9 @@ class LimitExceeded(CodecError, ValueError):
 
     def __init__(self, event_type: str, limit: str, allowed: int) -> None:
         super().__init__(event_type, limit, allowed)
-        self.event_type, self.limit, self.allowed = event_type, limit, allowed
+        self.event_type = event_type
+        self.limit = limit
+        self.allowed = allowed
 
     def __str__(self) -> str:
         return f"{self.event_type}: {self.limit} is over the limit of {self.allowed:,}"
@@ -162,7 +169,9 @@ class FutureSchemaVersion(CodecError):
 
     def __init__(self, event_type: str, version: int, known: int) -> None:
         super().__init__(event_type, version, known)
-        self.event_type, self.version, self.known = event_type, version, known
+        self.event_type = event_type
+        self.version = version
+        self.known = known
 
     def __str__(self) -> str:
         return f"{self.event_type}: version {self.version} is newer than {self.known}; upgrade"
@@ -180,7 +189,9 @@ class VersionConflict(StoreError):
 
     def __init__(self, stream: str, expected: int | str, actual: int) -> None:
         super().__init__(stream, expected, actual)
-        self.stream, self.expected, self.actual = stream, expected, actual
+        self.stream = stream
+        self.expected = expected
+        self.actual = actual
 
     def __str__(self) -> str:
         return f"{self.stream}: expected version {self.expected}, found {self.actual}"
@@ -193,7 +204,8 @@ class DuplicateEvent(StoreError):
         self, event_id: UUID, reason: str = "is stored already, in another append"
     ) -> None:
         super().__init__(event_id, reason)
-        self.event_id, self.reason = event_id, reason
+        self.event_id = event_id
+        self.reason = reason
 
     def __str__(self) -> str:
         return f"event {self.event_id} {self.reason}"
@@ -204,7 +216,8 @@ class StoreBusy(StoreError):
 
     def __init__(self, store: str, waited: float) -> None:
         super().__init__(store, waited)
-        self.store, self.waited = store, waited
+        self.store = store
+        self.waited = waited
 
     def __str__(self) -> str:
         return f"{self.store}: busy for more than {self.waited:g} s; try again"
@@ -215,7 +228,8 @@ class StoreUnavailable(StoreError):
 
     def __init__(self, store: str, reason: str) -> None:
         super().__init__(store, reason)
-        self.store, self.reason = store, reason
+        self.store = store
+        self.reason = reason
 
     def __str__(self) -> str:
         return f"{self.store}: {self.reason}"
@@ -252,7 +266,9 @@ class InvalidHistory(AggregateError):
 
     def __init__(self, aggregate: str, event_type: str, state: str) -> None:
         super().__init__(aggregate, event_type, state)
-        self.aggregate, self.event_type, self.state = aggregate, event_type, state
+        self.aggregate = aggregate
+        self.event_type = event_type
+        self.state = state
 
     def __str__(self) -> str:
         return f"{self.aggregate}: {self.event_type} cannot happen in state {self.state}"
@@ -267,7 +283,8 @@ class UnappliedEvent(AggregateError):
 
     def __init__(self, aggregate: str, event_type: str) -> None:
         super().__init__(aggregate, event_type)
-        self.aggregate, self.event_type = aggregate, event_type
+        self.aggregate = aggregate
+        self.event_type = event_type
 
     def __str__(self) -> str:
         return (
@@ -317,7 +334,8 @@ class SessionRequired(DashtamEventsError, RuntimeError):
 
     def __init__(self, event_type: str, handler: str) -> None:
         super().__init__(event_type, handler)
-        self.event_type, self.handler = event_type, handler
+        self.event_type = event_type
+        self.handler = handler
 
     def __str__(self) -> str:
         return (
@@ -334,7 +352,8 @@ class TransactionContractViolation(DashtamEventsError, RuntimeError):
 
     def __init__(self, handler: str, deed: str) -> None:
         super().__init__(handler, deed)
-        self.handler, self.deed = handler, deed
+        self.handler = handler
+        self.deed = deed
 
     def __str__(self) -> str:
         return (
@@ -366,7 +385,9 @@ class AuditNotRecorded(AuditError):
 
     def __init__(self, event_type: str, event_id: UUID, reason: str) -> None:
         super().__init__(event_type, event_id, reason)
-        self.event_type, self.event_id, self.reason = event_type, event_id, reason
+        self.event_type = event_type
+        self.event_id = event_id
+        self.reason = reason
 
     def __str__(self) -> str:
         return f"{self.event_type} {self.event_id}: not in the audit trail: {self.reason}"
@@ -377,7 +398,8 @@ class AuditUnreadable(AuditError):
 
     def __init__(self, database: str, reason: str) -> None:
         super().__init__(database, reason)
-        self.database, self.reason = database, reason
+        self.database = database
+        self.reason = reason
 
     def __str__(self) -> str:
         return f"{self.database}: {self.reason}"
@@ -399,7 +421,8 @@ class SSEEncodingError(DashtamEventsError, ValueError):
 
     def __init__(self, path: str, expected: str) -> None:
         super().__init__(path, expected)
-        self.path, self.expected = path, expected
+        self.path = path
+        self.expected = expected
 
     def __str__(self) -> str:
         return f"{self.path}: expected {self.expected}"
@@ -410,7 +433,8 @@ class SlowSubscriber(DashtamEventsError):
 
     def __init__(self, events: int, bytes: int) -> None:
         super().__init__(events, bytes)
-        self.events, self.bytes = events, bytes
+        self.events = events
+        self.bytes = bytes
 
     def __str__(self) -> str:
         return f"more than {self.events:,} events or {self.bytes:,} bytes waited; subscribe again"
@@ -450,7 +474,8 @@ class EmailRenderingError(EmailError, ValueError):
 
     def __init__(self, template: str, reason: str) -> None:
         super().__init__(template, reason)
-        self.template, self.reason = template, reason
+        self.template = template
+        self.reason = reason
 
     def __str__(self) -> str:
         return f"{self.template}: {self.reason}"
@@ -472,7 +497,9 @@ class EmailDeliveryError(EmailError):
 
     def __init__(self, server: str, reason: str, code: int | None = None) -> None:
         super().__init__(server, reason, code)
-        self.server, self.reason, self.code = server, reason, code
+        self.server = server
+        self.reason = reason
+        self.code = code
 
     def __str__(self) -> str:
         reply = "" if self.code is None else f" (reply {self.code})"

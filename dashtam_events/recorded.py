@@ -180,7 +180,8 @@ class UnknownEvent(DomainEvent):
     data: bytes
     subject: str | None = None
 
-    __hash__ = DomainEvent.__hash__
+    def __hash__(self) -> int:
+        return hash(self.event_id)
 
     def __repr__(self) -> str:
         return (

@@ -24,8 +24,8 @@ try:
         async_scoped_session,
     )
     from sqlalchemy.orm import Session, SessionTransaction
-except ImportError as absent:
-    raise MissingExtra("sqlalchemy") from absent
+except ImportError as _absent:
+    raise MissingExtra("sqlalchemy") from _absent
 
 __all__ = ["BEGIN", "SessionScope", "check_savepoints", "real_savepoints"]
 

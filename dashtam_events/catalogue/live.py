@@ -200,7 +200,8 @@ class SSEEvent(ServerSentEvent):
 
     event_type: SSEEventType = attrs.field(converter=_known_type)
 
-    __hash__ = ServerSentEvent.__hash__
+    def __hash__(self) -> int:
+        return hash(self.event_id)
 
     @property
     def category(self) -> SSEEventCategory:

@@ -1,7 +1,7 @@
 """The option `--registry`: which events a command knows, beside those of the catalogue."""
 
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from importlib import import_module
 from typing import Any
 
@@ -47,7 +47,7 @@ def _loaded(path: str) -> EventRegistry:
     return found
 
 
-registry_option = click.option(
+registry_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
     "--registry",
     metavar="MODULE:NAME",
     multiple=True,

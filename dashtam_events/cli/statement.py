@@ -26,8 +26,8 @@ from dashtam_events.errors import DashtamEventsError, MissingExtra
 
 try:
     from ofxparse import OfxParser
-except ImportError as error:
-    raise MissingExtra("cli") from error
+except ImportError as _absent:
+    raise MissingExtra("cli") from _absent
 
 __all__ = [
     "MAX_BYTES",

@@ -98,7 +98,8 @@ class EventCodec:
     ) -> None:
         if converter is not None and not isinstance(converter, EventConverter):
             raise TypeError("a converter of cattrs may coerce: pass one from make_converter()")
-        self.registry, self.limits = registry, limits
+        self.registry = registry
+        self.limits = limits
         self.unknown_fields: Counter[tuple[str, str]] = Counter()
         self._strict = strict
         # Shorter data has too few items for a limit; its depth shows when it is compared.

@@ -3,7 +3,7 @@
 Reading an old history needs no clock, no credentials and no answer from outside.
 """
 
-from typing import Self
+from typing import Any, ClassVar, Self
 from uuid import UUID
 
 import attrs
@@ -39,7 +39,7 @@ class FoldedConnection(ReadableConnection):
     until they are restored.
     """
 
-    snapshot_type = ConnectionState
+    snapshot_type: ClassVar[type[Any] | None] = ConnectionState
 
     @classmethod
     def blank(cls, id: UUID) -> Self:

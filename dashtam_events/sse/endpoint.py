@@ -109,7 +109,7 @@ class SSEEndpoint:
             retry=retry, keep_alive=keep_alive, send_timeout=send_timeout, bounds=bounds
         )
         self._tick = min(1.0, keep_alive / 4, send_timeout / 4, lifetime / 4)
-        self.counters = SSECounters()
+        self.counters: SSECounters = SSECounters()
         self._gathering = Gathering()
         self._logger = logger = logger or logging.getLogger("dashtam_events.sse")
         self._feed: StoreFeed | None = None

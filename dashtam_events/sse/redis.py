@@ -18,8 +18,8 @@ try:
     from redis.asyncio import Redis
     from redis.asyncio.client import PubSub
     from redis.exceptions import RedisError
-except ModuleNotFoundError as error:
-    raise MissingExtra("redis") from error
+except ModuleNotFoundError as _absent:
+    raise MissingExtra("redis") from _absent
 
 __all__ = ["RedisTransport"]
 

@@ -72,8 +72,10 @@ class SSESubscription:
         self._waiting: list[Delivery] = []
         self._bytes = 0
         self._wake: Callable[[], None] = _nobody
-        self.cursor, self.reset = cursor, reset
-        self.overflowed = self.ended = False
+        self.cursor: str | None = cursor
+        self.reset: Reset | None = reset
+        self.overflowed: bool = False
+        self.ended: bool = False
 
     @property
     def bounds(self) -> Bounds:

@@ -35,7 +35,9 @@ class CheckpointConflict(CheckpointError):
 
     def __init__(self, subscription: str, partition: int, position: int | None) -> None:
         super().__init__(subscription, partition, position)
-        self.subscription, self.partition, self.position = subscription, partition, position
+        self.subscription = subscription
+        self.partition = partition
+        self.position = position
 
     def __str__(self) -> str:
         return (
@@ -52,7 +54,8 @@ class CheckpointUnavailable(CheckpointError):
 
     def __init__(self, subscription: str, reason: str) -> None:
         super().__init__(subscription, reason)
-        self.subscription, self.reason = subscription, reason
+        self.subscription = subscription
+        self.reason = reason
 
     def __str__(self) -> str:
         return f"{self.subscription}: the checkpoint cannot be reached: {self.reason}"
@@ -66,7 +69,9 @@ class TooManyParked(DashtamEventsError):
 
     def __init__(self, subscription: str, failed: int, dealt: int) -> None:
         super().__init__(subscription, failed, dealt)
-        self.subscription, self.failed, self.dealt = subscription, failed, dealt
+        self.subscription = subscription
+        self.failed = failed
+        self.dealt = dealt
 
     def __str__(self) -> str:
         return (
@@ -84,7 +89,9 @@ class ProjectionOutdated(ProjectionError):
 
     def __init__(self, projection: str, stored: int, version: int) -> None:
         super().__init__(projection, stored, version)
-        self.projection, self.stored, self.version = projection, stored, version
+        self.projection = projection
+        self.stored = stored
+        self.version = version
 
     def __str__(self) -> str:
         return (
@@ -102,8 +109,10 @@ class ProjectionMismatch(ProjectionError):
 
     def __init__(self, projection: str, table: str, only_old: int, only_new: int) -> None:
         super().__init__(projection, table, only_old, only_new)
-        self.projection, self.table = projection, table
-        self.only_old, self.only_new = only_old, only_new
+        self.projection = projection
+        self.table = table
+        self.only_old = only_old
+        self.only_new = only_new
 
     def __str__(self) -> str:
         return (

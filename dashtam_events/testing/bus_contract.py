@@ -76,7 +76,7 @@ class BusContract:
                 return MyBus()
     """
 
-    pytestmark = pytest.mark.asyncio
+    pytestmark: pytest.MarkDecorator = pytest.mark.asyncio
 
     async def test_a_handler_hears_of_the_event_it_subscribed_to(self, bus: EventBus) -> None:
         heard: _Heard = []

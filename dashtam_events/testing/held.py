@@ -12,7 +12,7 @@ class HeldClock:
     """A clock that shows one instant (aware, UTC) until it is moved."""
 
     def __init__(self, instant: datetime = _NOON) -> None:
-        self.instant = instant
+        self.instant: datetime = instant
 
     def now(self, zone: tzinfo | None = UTC) -> datetime:
         """The instant it shows."""

@@ -39,7 +39,7 @@ class SSEParser:
         self._at_start = True
         self._after_cr = False
         self._id_seen = ""
-        self.last_event_id = ""
+        self.last_event_id: str = ""
         self.retry: int | None = None
         self._begin_block()
 

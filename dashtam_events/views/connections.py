@@ -2,11 +2,11 @@
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import attrs
-from sqlalchemy import Column, Index, RowMapping, Select, String, Text, Uuid, func, select
+from sqlalchemy import Column, Index, RowMapping, Select, String, Table, Text, Uuid, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dashtam_events.catalogue.provider import (
@@ -21,6 +21,7 @@ from dashtam_events.catalogue.provider import (
 )
 from dashtam_events.connection import ConnectionStatus, ProviderConnection
 from dashtam_events.connection._machine import START, TRANSITIONS
+from dashtam_events.event import DomainEvent
 from dashtam_events.privacy import personal
 from dashtam_events.recorded import RecordedEvent
 from dashtam_events.subscriptions.sql import Projection, UTCDateTime, upsert
@@ -73,11 +74,11 @@ class ConnectionsView(Projection):
     """
 
     name = "connections"
-    types = tuple(_LEADS_TO)
+    types: ClassVar[Collection[type[DomainEvent] | str] | None] = tuple(_LEADS_TO)
 
     def define(self) -> None:
         """Make the table."""
-        self.connections = self.table(
+        self.connections: Table = self.table(
             "view_connections",
             Column("connection_id", Uuid, primary_key=True),
             Column("user_id", Uuid, nullable=False),

@@ -1,8 +1,9 @@
 """What was synced and imported: each attempt, how it ended and how long it took, by workflow."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import attrs
@@ -14,6 +15,7 @@ from sqlalchemy import (
     RowMapping,
     Select,
     String,
+    Table,
     Text,
     Uuid,
     case,
@@ -94,11 +96,13 @@ class SyncHistoryView(Projection):
     """
 
     name = "sync_history"
-    types = CATALOGUE.select(lambda spec: spec.workflow in _WORKFLOWS and spec.phase in _PHASES)
+    types: ClassVar[Collection[type[DomainEvent] | str] | None] = CATALOGUE.select(
+        lambda spec: spec.workflow in _WORKFLOWS and spec.phase in _PHASES
+    )
 
     def define(self) -> None:
         """Make the table."""
-        self.history = self.table(
+        self.history: Table = self.table(
             "view_sync_history",
             Column("position", BigInteger, primary_key=True, autoincrement=False),
             Column("workflow", String(50), nullable=False),

@@ -46,7 +46,7 @@ def _log_of(browser: Any, log: str) -> list[Any]:
     return entries
 
 
-def eventually(true: Callable[[], Any], within: float = 10.0) -> Any:
+def eventually(true: Callable[[], Any], within: float = 30.0) -> Any:
     """Wait until something holds; returns what it answered."""
     end = time.monotonic() + within
     while not (answer := true()):

@@ -1,22 +1,18 @@
 """The handler that records in the audit trail what asks for it, in the publisher's transaction."""
 
-import asyncio
 import logging
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection
 from functools import partial
 from secrets import token_hex
 from typing import Any, ClassVar, Literal
 
-import attrs
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, UnboundExecutionError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.util import await_only
 
 from dashtam_events._clock import now
+from dashtam_events.adapters.audit._writing import failure_of, on_sqlite, to_its_end, write
 from dashtam_events.adapters.audit.record import AuditRecord, record_of
-from dashtam_events.adapters.audit.schema import audit_log, audit_personal
-from dashtam_events.bus.protocol import DatabaseSession, EventContext, OnError
+from dashtam_events.bus.protocol import EventContext, OnError
 from dashtam_events.bus.session import SessionScope
 from dashtam_events.declaration import Phase
 from dashtam_events.errors import AuditNotRecorded, SessionRequired
@@ -26,11 +22,6 @@ __all__ = ["AuditEventHandler"]
 
 _logger = logging.getLogger("dashtam_events.audit")
 _OUTLIVING = (Phase.ATTEMPTED, Phase.FAILED, Phase.DENIED)
-_BUSY = "if your own transaction has the lock, pass publish its session"
-_INSERT_ONCE: dict[str, Any] = {
-    "postgresql": postgresql.insert(audit_log).on_conflict_do_nothing(index_elements=["event_id"]),
-    "sqlite": sqlite.insert(audit_log).on_conflict_do_nothing(index_elements=["event_id"]),
-}
 
 
 class AuditEventHandler:
@@ -92,9 +83,9 @@ class AuditEventHandler:
         if not self.needs_session(event):
             if self._waits_for(context.session, spec_of(type(event)).name, record):
                 return
-            failure = await _failure_of(self._write_at_once(record))
+            failure = await failure_of(self._write_at_once(record))
         elif context.session is not None:
-            failure = await _failure_of(_write(context.session, record))
+            failure = await failure_of(write(context.session, record))
         else:
             raise SessionRequired(spec_of(type(event)).name, type(self).__qualname__)
         if failure is not None:
@@ -119,18 +110,18 @@ class AuditEventHandler:
 
         On SQLite this session may have the lock for writing, if only because it has read.
         """
-        if given is None or not _on_sqlite(given):
+        if given is None or not on_sqlite(given):
             return False
         action = partial(self._write_now, event_type, record)
         return SessionScope.of(given).after_end(action)
 
     def _write_now(self, event_type: str, record: AuditRecord) -> None:
-        await_only(_to_its_end(self._write_or_tell(event_type, record)))
+        await_only(to_its_end(self._write_or_tell(event_type, record)))
 
     async def _write_or_tell(self, event_type: str, record: AuditRecord) -> None:
         failure: str | None = "CancelledError"
         try:
-            failure = await _failure_of(self._write_at_once(record))
+            failure = await failure_of(self._write_at_once(record))
         finally:
             if failure is not None:
                 told = {"event_type": event_type, "event_id": record.event_id, "reason": failure}
@@ -139,50 +130,4 @@ class AuditEventHandler:
     async def _write_at_once(self, record: AuditRecord) -> None:
         assert self._own_sessions is not None  # noqa: S101  # or the session would be needed
         async with self._own_sessions() as session, session.begin():
-            await _write(session, record)
-
-
-async def _failure_of(writing: Coroutine[Any, Any, None]) -> str | None:
-    try:
-        await writing
-    except Exception as error:  # noqa: BLE001  # any driver's; none may leave, they quote values
-        return _reason(error)
-    return None
-
-
-async def _to_its_end(writing: Coroutine[Any, Any, None]) -> None:
-    """Await it in a task, and let nobody be cancelled before that is done."""
-    task, cancelled = asyncio.create_task(writing), None
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
-
-
-def _on_sqlite(session: AsyncSession) -> bool:
-    try:
-        return session.get_bind().dialect.name == "sqlite"
-    except UnboundExecutionError:
-        return False
-
-
-async def _write(session: DatabaseSession, record: AuditRecord) -> None:
-    connection = await session.connection()
-    row = attrs.asdict(record, filter=lambda field, _value: field.name not in ("id", "personal"))
-    written = await connection.execute(_INSERT_ONCE[connection.dialect.name], row)
-    if record.personal is not None and written.rowcount:
-        row = {column.name: getattr(record, column.name) for column in audit_personal.columns}
-        await connection.execute(audit_personal.insert(), row)
-
-
-def _reason(error: Exception) -> str:
-    """What kind of error it was, without a word of its own."""
-    if not isinstance(error, DBAPIError):
-        return type(error).__qualname__
-    code = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "sqlite_errorname", None)
-    if code == "SQLITE_BUSY":
-        return f"{type(error).__qualname__} ({code}): {_BUSY}"
-    return f"{type(error).__qualname__} ({code})" if code else type(error).__qualname__
+            await write(session, record)

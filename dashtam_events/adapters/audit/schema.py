@@ -66,7 +66,7 @@ def _checks() -> Iterator[CheckConstraint]:
 AUDIT_METADATA = MetaData()
 """The metadata of these tables, for Alembic to compare: their triggers come with `upgrade`."""
 
-audit_log = Table(
+audit_log: Table = Table(
     "audit_log",
     AUDIT_METADATA,
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
@@ -94,7 +94,7 @@ audit_log = Table(
 )
 """One row for each event, never changed. `AuditRecord` says what the columns mean."""
 
-audit_personal = Table(
+audit_personal: Table = Table(
     "audit_personal",
     AUDIT_METADATA,
     Column("event_id", String(36), ForeignKey("audit_log.event_id"), primary_key=True),

@@ -70,8 +70,8 @@ class EmailEventHandler:
             raise ValueError("from_address must be one address: Dashtam <no-reply@example.com>")
         if attempts < 1:
             raise ValueError("attempts must be at least 1, or no mail would go out")
-        self._sender, self.templates, self._from = sender, templates, address
-        self._recipient_of = recipient_of
+        self._sender, self._from, self._recipient_of = sender, address, recipient_of
+        self.templates = templates
         self._attempts, self._delay, self._remember = attempts, delay, remember
         self._logger = logger or logging.getLogger("dashtam_events.email")
         self._sent: dict[UUID, None] = {}

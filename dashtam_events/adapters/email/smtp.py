@@ -10,8 +10,8 @@ from dashtam_events.errors import EmailDeferred, EmailDeliveryError, MissingExtr
 
 try:
     import aiosmtplib
-except ModuleNotFoundError as error:
-    raise MissingExtra("email") from error
+except ModuleNotFoundError as _absent:
+    raise MissingExtra("email") from _absent
 
 __all__ = ["SMTPEmailSender"]
 

@@ -16,8 +16,8 @@ from dashtam_events.event import DomainEvent, spec_of
 
 try:
     import jinja2
-except ModuleNotFoundError as error:
-    raise MissingExtra("email") from error
+except ModuleNotFoundError as _absent:
+    raise MissingExtra("email") from _absent
 
 __all__ = ["EmailTemplates"]
 

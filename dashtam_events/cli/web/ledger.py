@@ -37,7 +37,7 @@ class Ledger:
 
     def __init__(self, store: EventStore, *, pause: float) -> None:
         self.store = store
-        self.connections = ConnectionRepository(store)
+        self.connections: ConnectionRepository = ConnectionRepository(store)
         self._pause = pause
         self._imports: set[asyncio.Task[None]] = set()
 

@@ -84,7 +84,7 @@ class Projection(ABC):
     def _lay_out(self, suffix: str = "", mark: str = "") -> None:
         self._suffix, self._mark = suffix, mark
         self._tables: dict[str, Table] = {}
-        self.metadata = MetaData()
+        self.metadata: MetaData = MetaData()
         self.define()
 
 

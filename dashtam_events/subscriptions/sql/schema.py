@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from dashtam_events.bus.session import check_savepoints
 from dashtam_events.subscriptions.errors import CheckpointUnavailable
@@ -50,8 +50,8 @@ Source = AsyncEngine | AsyncConnection
 class UTCDateTime(TypeDecorator[datetime]):
     """Aware times in UTC, also where the database keeps no zone."""
 
-    impl = DateTime(timezone=True)
-    cache_ok = True
+    impl: TypeEngine[Any] | type[TypeEngine[Any]] = DateTime(timezone=True)
+    cache_ok: bool | None = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  # what every type decorator takes
         """In UTC on the way in."""
@@ -67,7 +67,7 @@ class UTCDateTime(TypeDecorator[datetime]):
 SUBSCRIPTION_METADATA = MetaData()
 """The metadata of these tables, for migrations."""
 
-checkpoints = Table(
+checkpoints: Table = Table(
     "event_checkpoints",
     SUBSCRIPTION_METADATA,
     Column("subscription", String(200), primary_key=True),
@@ -80,7 +80,7 @@ checkpoints = Table(
 )
 """One row for each partition of a subscription; `position` is 0 before the first event."""
 
-parked_events = Table(
+parked_events: Table = Table(
     "event_parked",
     SUBSCRIPTION_METADATA,
     Column("subscription", String(200), primary_key=True),
