@@ -12,7 +12,7 @@ nox.options.default_venv_backend = "virtualenv"
 nox.options.download_python = "never"
 # One of the supported Pythons is enough, on CI too: those that are missing are skipped.
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ["lint", "types", "tests", "docs", "examples", "browser"]
+nox.options.sessions = ["lint", "types", "tests", "counts", "docs", "examples", "browser"]
 
 ROOT = Path(__file__).parent
 PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
@@ -63,16 +63,18 @@ def leave_checkout(session: nox.Session) -> Path:
     return folder
 
 
-def run_tests(session: nox.Session, *runner: str, folder: str = "") -> None:
+def run_tests(session: nox.Session, *runner: str, folder: str = "", marker: str = "") -> None:
     """Run the suite, or the part named after `--`, against what is installed in this session.
 
     `folder` is a part of it that has a session of its own; the others leave the browser out.
+    `marker` runs only what bears it.
     """
     chosen = [ROOT / word for word in session.posargs if (ROOT / word.split("::")[0]).exists()]
     options = [word for word in session.posargs if ROOT / word not in chosen]
     session.run(
         *("python", *runner, "-m", "pytest", f"--rootdir={ROOT}", "-c", f"{ROOT}/pyproject.toml"),
         *options,
+        *(["-m", marker] if marker else []),
         *([] if chosen or folder else [f"--ignore={ROOT / 'tests' / 'browser'}"]),
         *map(str, chosen or [ROOT / "tests" / folder]),
         env={"DASHTAM_EVENTS_TESTED": "installed"},
@@ -127,6 +129,28 @@ def tests(session: nox.Session) -> None:
     run_tests(session, "-m", "coverage", "run")
     session.run("coverage", "combine", "-q")
     session.run("coverage", "report", *(["--fail-under=0"] if session.posargs else []))
+
+
+def run_counted(session: nox.Session, counts: str) -> None:
+    """Run the tests that do something very often, as often as asked."""
+    install_group(session, "tests")
+    install_redis_server(session)
+    install_wheel(session)
+    leave_checkout(session)
+    session.env["DASHTAM_EVENTS_COUNTS"] = counts
+    run_tests(session, marker="counted")
+
+
+@nox.session(python=PYTHONS[0])
+def counts(session: nox.Session) -> None:
+    """Load, faults, kills and cuts as often as the docs say; the suite does a few of each."""
+    run_counted(session, "full")
+
+
+@nox.session(python=PYTHONS[0])
+def soak(session: nox.Session) -> None:
+    """The same five times as often; it takes an hour or so, for the night."""
+    run_counted(session, "soak")
 
 
 @nox.session(python=PYTHONS[0])

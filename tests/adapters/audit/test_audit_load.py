@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import random
 from uuid import UUID
 
@@ -12,13 +11,15 @@ from dashtam_events.adapters.audit import AuditLog
 from dashtam_events.bus import InMemoryEventBus
 from dashtam_events.catalogue import ProviderConnectionSucceeded, UserPasswordChangeSucceeded
 from dashtam_events.event import DomainEvent
+from tests import counts
 from tests.adapters.audit.trails import all_of, audited_bus
 from tests.adapters.marked import marked
 
-FULL = os.environ.get("DASHTAM_EVENTS_COUNTS") == "full"
-"""Set it so to try what takes minutes: 10,000 events, 2,000 rollbacks, on each database."""
+pytestmark = counts.counted
+
 PUBLISHERS, TOGETHER = 50, 20
-EVENTS, ROLLBACKS = (10_000, 2_000) if FULL else (2_000, 400)
+EVENTS = counts.of(short=2_000, full=10_000)
+ROLLBACKS = counts.of(short=400, full=2_000)
 
 
 def connected(publisher: int, number: int) -> ProviderConnectionSucceeded:
