@@ -158,7 +158,7 @@ def lowest(session: nox.Session) -> None:
     """The suite with the oldest release of each dependency that pyproject.toml allows."""
     bounds = sum(EXTRAS.values(), PYPROJECT["project"]["dependencies"])
     install_group(session, "tests")
-    session.install("-q", built_wheel(session), *(bound.replace(">=", "==") for bound in bounds))
+    session.install("-q", str(built_wheel(session)), *(bound.replace(">=", "==") for bound in bounds))
     leave_checkout(session)
     run_tests(session)
 
