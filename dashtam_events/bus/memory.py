@@ -133,8 +133,11 @@ class InMemoryEventBus:
             context = _context(metadata, recorded)
         if session is not None or audience.transactional:
             await self._publish_in(session, audience, event, context)
-        else:
-            await self._deliver(audience, event, context)
+            return
+        # As `_deliver`, which as a coroutine of its own would cost as much as a handler.
+        self._run(audience.at_once, event, context)
+        if audience.rest:
+            await self._run_concurrently(audience.rest, event, context)
 
     async def aclose(self) -> None:
         """Wait for the publishes under way, then take no more; closing twice is fine.
