@@ -9,7 +9,7 @@ from itertools import count
 import attrs
 
 from dashtam_events._clock import now
-from dashtam_events.errors import StoreBusy, StoreUnavailable
+from dashtam_events.errors import BusClosed, SessionRequired, StoreBusy, StoreUnavailable
 from dashtam_events.recorded import Position, RecordedEvent, StreamId
 from dashtam_events.store.protocol import EventStore
 from dashtam_events.subscriptions._batches import (
@@ -47,6 +47,8 @@ from dashtam_events.subscriptions.retrying import FailureWindow, Parking, Retry
 __all__ = ["Options", "Runner", "Stopped"]
 
 _UNAVAILABLE = (CheckpointUnavailable, StoreBusy, StoreUnavailable)
+# A runner ends with these: none of them says anything about the event.
+_ENDS = (CheckpointError, ProjectionError, BusClosed, SessionRequired)
 
 
 class Stopped(Exception):  # nothing went wrong: it leaves a loop within a loop
@@ -248,7 +250,7 @@ class Runner(Living):
         if item is None:
             await self._checkpoints.settle(self._known, parked)
             return
-        fallen = unfit(item)
+        fallen = self._unfit(item)
         if fallen is None and not isinstance(item, Unreadable):
             recorded = item
             fallen = await self._attempt(item, lambda: self._redo(parked, recorded))
@@ -262,6 +264,10 @@ class Runner(Living):
         """How an event is set aside that no handler shall see; None for all others."""
         if self._options.parking.stream_waits and item.stream in self._parked_streams:
             return waiting(item)
+        return self._unfit(item)
+
+    def _unfit(self, item: Item) -> ParkedEvent | None:
+        """How an event is set aside for what it is; None for all that can be dealt with."""
         return unfit(item)
 
     async def _attempt(
@@ -277,7 +283,7 @@ class Runner(Living):
             started = asyncio.get_running_loop().time()
             try:
                 await call()
-            except (CheckpointError, ProjectionError):
+            except _ENDS:
                 raise
             except Exception as error:  # noqa: BLE001  # whatever a handler raises is dealt with
                 place = self._teller.note(error)
