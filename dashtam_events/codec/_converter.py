@@ -2,6 +2,7 @@
 
 import types
 import typing
+from enum import Enum
 from pathlib import Path
 from typing import Any, get_origin
 
@@ -11,7 +12,7 @@ from dashtam_events.codec._compile import Forms, native
 
 __all__ = ["EventConverter", "make_converter"]
 
-_DISPATCHED_BY_CLASS = (str, bytes, int, float, Path)
+_DISPATCHED_BY_CLASS = (str, bytes, int, float, Enum, Path)
 """The classes for which cattrs brings hooks that a catch-all does not replace."""
 
 
