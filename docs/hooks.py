@@ -1,7 +1,8 @@
-"""Hooks of the docs site: a reference page for each room, and nothing fetched from elsewhere."""
+"""Hooks of the docs site: pages made from the code, and nothing fetched from elsewhere."""
 
 import ast
 import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 
 PACKAGE = Path(__file__).resolve().parents[1] / "dashtam_events"
+PROMISES = "explanation/promises.md"
 INDEX = """# Reference
 
 A page for each room of the package, made from its docstrings. What most programs need is imported
@@ -19,6 +21,11 @@ from `dashtam_events` itself.
 | room | what it is for |
 |---|---|
 """
+PROOF = """# The tests behind the promises
+
+Every test that [What is promised](promises.md) refers to, as it stands in the suite.
+"""
+CITED = re.compile(r"\(proof\.md#(\w+)\.(\w+)\)")
 ELSEWHERE = re.compile(r"""<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)=["']?(?:https?:)?//""")
 
 
@@ -89,6 +96,47 @@ def _index() -> str:
     return f"{INDEX}{rows}\n"
 
 
+def cited(promises: str) -> list[tuple[str, str]]:
+    """The tests that the text refers to, each by the stem of its file and its name, once."""
+    return list(dict.fromkeys(CITED.findall(promises)))
+
+
+def found_test(stem: str, name: str) -> tuple[Path, str]:
+    """The file of a test, and its source.
+
+    Raises:
+        PluginError: there is no such test, or more than one.
+    """
+    root = PACKAGE.parent
+    files = [*root.glob(f"tests/**/{stem}.py"), *PACKAGE.glob(f"testing/{stem}.py")]
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    found = [
+        (file.relative_to(root), _source(file, node))
+        for file in files
+        for node in ast.walk(_parsed(file))
+        if isinstance(node, kinds) and node.name == name
+    ]
+    if len(found) != 1:
+        raise PluginError(f"there is not one test {stem}.{name}, but {len(found)}")
+    return found[0]
+
+
+def _source(file: Path, node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
+    lines = file.read_text(encoding="utf-8").splitlines()[first - 1 : node.end_lineno]
+    return textwrap.dedent("\n".join(lines))
+
+
+def _proof(promises: str) -> str:
+    parts = [PROOF]
+    for stem, name in cited(promises):
+        file, source = found_test(stem, name)
+        sentence = name.removeprefix("test_").replace("_", " ")
+        heading = f"## {sentence} {{#{stem}.{name}}}"
+        parts.append(f"{heading}\n\n`{file.as_posix()}`\n\n```python\n{source}\n```\n")
+    return "\n".join(parts)
+
+
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """List the pages of the rooms under Reference."""
     (reference,) = (entry for entry in config.nav or [] if "Reference" in entry)
@@ -97,7 +145,9 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
-    """Write the pages of the rooms from their docstrings."""
+    """Write the pages of the rooms from their docstrings, and that of the tests referred to."""
+    promises = Path(config.docs_dir, PROMISES).read_text(encoding="utf-8")
+    files.append(File.generated(config, "explanation/proof.md", content=_proof(promises)))
     files.append(File.generated(config, "reference/index.md", content=_index()))
     for room in rooms():
         files.append(File.generated(config, f"reference/{room}.md", content=_page(room)))
