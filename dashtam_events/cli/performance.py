@@ -71,10 +71,12 @@ class Performance:
         """Import a statement file, each step of it an event of one new stream."""
         stream = StreamId("file_import", new_id())
         last: ImportEvent | None = None
-        for last in import_events(path, user_id=user_id, provider_slug="first_bank"):
+        steps = import_events(path, user_id=user_id, provider_slug="first_bank")
+        for version, last in enumerate(steps):
             title, state = _import_scene(last)
             with self._stage.scene(title) as scene:
-                result = await self._store.append(stream, [last])
+                # Nobody else appends to it; who tells an import as interrupted ends it for us.
+                result = await self._store.append(stream, [last], expected=version)
                 await self._tell(scene, result.recorded[-1])
                 await scene.row("state", state)
         ended = isinstance(last, FileImportSucceeded | FileImportFailed)

@@ -20,7 +20,7 @@ from dashtam_events.adapters.audit import AuditLog
 from dashtam_events.catalogue import CATALOGUE
 from dashtam_events.cli.web import create_app
 from dashtam_events.cli.web.commands import COMMANDS
-from dashtam_events.cli.web.ledger import STATEMENTS
+from dashtam_events.cli.web.imports import STATEMENTS
 from dashtam_events.cli.web.picture import PLACES, svg
 from dashtam_events.connection import ConnectionStatus, ProviderConnectionError
 from dashtam_events.connection._machine import TRANSITIONS
@@ -36,9 +36,11 @@ def file(tmp_path: Path) -> Path:
 
 
 @asynccontextmanager
-async def serving(file: Path, **headers: str) -> AsyncIterator[httpx.AsyncClient]:
+async def serving(
+    file: Path, *, pause: float = 0, **headers: str
+) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the service on a file."""
-    async with served(create_app(file, pause=0), lifespan="on") as port:
+    async with served(create_app(file, pause=pause), lifespan="on") as port:
         address = f"http://127.0.0.1:{port}"
         async with httpx.AsyncClient(base_url=address, headers=headers, trust_env=False) as client:
             yield client

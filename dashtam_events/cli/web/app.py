@@ -48,6 +48,7 @@ def create_app(path: Path, *, pause: float = 0.4) -> Starlette:
         Route("/api/snapshot", _snapshot),
         Route("/api/position", _position),
         Route("/api/audit", _audit),
+        Route("/api/syncs", _syncs),
         Route("/api/connections", _begin, methods=["POST"]),
         Route("/api/connections/{id:uuid}", _connection),
         Route("/api/connections/{id:uuid}/{command:str}", _command, methods=["POST"]),
@@ -144,6 +145,10 @@ async def _audit(request: Request) -> Response:
     return answer({"records": records, "next": found.next})
 
 
+async def _syncs(request: Request) -> Response:
+    return answer(await request.app.state.ledger.syncs())
+
+
 async def _connection(request: Request) -> Response:
     version = request.query_params.get("at_version", "")
     if not _VERSION.fullmatch(version):
@@ -181,7 +186,7 @@ async def _import(request: Request) -> Response:
     body = await body_of(request)
     metadata = _metadata(request, body)
     try:
-        stream = await request.app.state.ledger.begin_import(body.get("statement"), metadata)
+        stream = request.app.state.ledger.imports.begin(body.get("statement"), metadata)
     except KeyError:
         return problem(HTTPStatus.NOT_FOUND, "there is no such statement")
     return answer({"stream": str(stream)}, HTTPStatus.ACCEPTED)

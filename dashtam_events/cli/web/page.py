@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dashtam_events.cli.web.appended import CATEGORIES
 from dashtam_events.cli.web.commands import COMMANDS
-from dashtam_events.cli.web.ledger import STATEMENTS
+from dashtam_events.cli.web.imports import STATEMENTS
 from dashtam_events.cli.web.picture import svg
 from dashtam_events.connection._machine import START, TRANSITIONS
 
