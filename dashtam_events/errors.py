@@ -212,15 +212,16 @@ class DuplicateEvent(StoreError):
 
 
 class StoreBusy(StoreError):
-    """Another process held the store for longer than the wait (seconds)."""
+    """Others held the store for longer than the wait (seconds); `advice` says what to do."""
 
-    def __init__(self, store: str, waited: float) -> None:
-        super().__init__(store, waited)
+    def __init__(self, store: str, waited: float, advice: str = "try again") -> None:
+        super().__init__(store, waited, advice)
         self.store = store
         self.waited = waited
+        self.advice = advice
 
     def __str__(self) -> str:
-        return f"{self.store}: busy for more than {self.waited:g} s; try again"
+        return f"{self.store}: busy for more than {self.waited:.3g} s; {self.advice}"
 
 
 class StoreUnavailable(StoreError):

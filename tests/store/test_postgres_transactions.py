@@ -12,8 +12,10 @@ from dashtam_events.errors import DuplicateEvent, StoreUnavailable, VersionConfl
 from dashtam_events.recorded import Position, RecordedEvent
 from dashtam_events.store import Append
 from dashtam_events.store.postgres import PostgresEventStore
-from dashtam_events.testing._store_samples import a_stream, lit, log_of, stream_of
+from dashtam_events.testing._store_appending import AppendingContract
+from dashtam_events.testing._store_samples import a_stream, lit, log_of
 from tests.postgres_server import Open, asking
+from tests.store.within import Committing, WithinTests
 
 
 @pytest.fixture
@@ -29,57 +31,17 @@ async def engine(postgres: URL) -> AsyncIterator[AsyncEngine]:
     await engine.dispose()
 
 
-async def test_an_append_stands_with_the_callers_commit(
-    store: PostgresEventStore, engine: AsyncEngine
-) -> None:
-    """A session's own writes and the append become visible together, and those who wait wake."""
-    async with AsyncSession(engine) as session:
-        await session.execute(text("CREATE TEMPORARY TABLE mine (n integer)"))
-        inside = store.within(session)
-        result = await inside.append(a_stream(), lit(2), expected=0, attachments={"note": b"x"})
-        assert await log_of(inside) == list(result.recorded)
-        assert await inside.last_position() == result.position
-        assert await inside.position_of(result.recorded[0].event.event_id) is not None
-        assert await inside.read_attachment(result.stream, "note") is not None
-        assert await log_of(store) == []
-        waiting = asyncio.create_task(store.wait(after=None, timeout=30))
-        await asyncio.sleep(0.1)
-        assert not waiting.done()
-        await session.commit()
-    async with asyncio.timeout(0.9):
-        assert await waiting
-    assert await log_of(store) == list(result.recorded)
-    assert await inside.wait(after=None, timeout=0)
+class TestWithin(WithinTests):
+    pass
 
 
-@pytest.mark.parametrize("first", [True, False], ids=["first", "after other work"])
-async def test_an_append_falls_with_the_callers_rollback(
-    store: PostgresEventStore, engine: AsyncEngine, first: bool
-) -> None:
-    async with AsyncSession(engine) as session:
-        if not first:
-            await session.execute(text("SELECT 1"))
-        await store.within(session).append(a_stream(), lit(2))
-        await session.rollback()
-    assert await log_of(store) == []
-    assert (await store.append(a_stream(), lit())).version == 1
+class TestEachAppendInATransaction(AppendingContract):
+    @pytest.fixture
+    async def store(self, store: PostgresEventStore, engine: AsyncEngine) -> Committing:
+        return Committing(store, engine)
 
 
-async def test_a_savepoint_that_is_rolled_back_takes_its_appends(
-    store: PostgresEventStore, engine: AsyncEngine
-) -> None:
-    stream = a_stream()
-    async with AsyncSession(engine) as session, session.begin():
-        inside = store.within(session)
-        await inside.append(stream, lit(), expected=0)
-        savepoint = await session.begin_nested()
-        await inside.append(stream, lit(3), expected=1)
-        await savepoint.rollback()
-        await inside.append(stream, lit(), expected=1)
-    assert [recorded.version for recorded in await stream_of(store, stream)] == [1, 2]
-
-
-async def test_a_refused_append_leaves_the_transaction_as_it_was(
+async def test_a_refused_append_leaves_a_transaction_of_the_driver_as_it_was(
     store: PostgresEventStore, dsn: str
 ) -> None:
     stream, known = a_stream(), lit()
@@ -99,19 +61,6 @@ async def test_a_refused_append_leaves_the_transaction_as_it_was(
         assert again.version == 1
         await inside.append(stream, lit(), expected=1)
     assert len(await log_of(store)) == 2
-
-
-async def test_a_connection_of_sqlalchemy_serves_too(
-    store: PostgresEventStore, engine: AsyncEngine
-) -> None:
-    async with engine.begin() as connection:
-        await store.within(connection).append(a_stream(), lit())
-    assert len(await log_of(store)) == 1
-
-
-async def test_anything_else_is_no_transaction(store: PostgresEventStore) -> None:
-    with pytest.raises(TypeError, match="asyncpg"):
-        store.within(object())
 
 
 async def test_a_snapshot_that_is_older_than_the_lock_is_refused(

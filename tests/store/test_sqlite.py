@@ -49,7 +49,7 @@ def _connection(store: SQLiteEventStore) -> sqlite3.Connection:
     """The connection that writes."""
     writer = store._session._writer
     assert writer is not None
-    return writer._pen._connection
+    return writer._committer._connection
 
 
 def _ask(path: Path, sql: str) -> list[tuple[object, ...]]:
@@ -114,8 +114,8 @@ async def test_appends_that_wait_together_share_a_commit(
     sizes: list[int] = []
     thread = store._session._writer
     assert thread is not None
-    write = thread._pen.write
-    thread._pen.write = lambda jobs: (sizes.append(len(jobs)), write(jobs))[1]  # type: ignore[method-assign, func-returns-value]  # watched
+    write = thread._committer.write
+    thread._committer.write = lambda jobs: (sizes.append(len(jobs)), write(jobs))[1]  # type: ignore[method-assign, func-returns-value]  # watched
     await asyncio.gather(*(store.append(a_stream(), lit()) for _ in range(200)))
     assert sum(sizes) == 200
     assert len(sizes) < 50

@@ -7,6 +7,7 @@ from typing import Any
 from dashtam_events.errors import StoreClosed, StoreUnavailable
 from dashtam_events.store._arrivals import Arrivals
 from dashtam_events.store._rows import Draft, Scribe, Stored
+from dashtam_events.store._uncut import to_its_end
 from dashtam_events.store.postgres._batch import Pen
 from dashtam_events.store.postgres._listener import Listener
 from dashtam_events.store.postgres._migrating import bring_up, refuse_other_versions
@@ -62,7 +63,7 @@ class Session:
         """Write and answer what was accepted, then end every connection and task."""
         self._open = False
         self._arrivals.fail(StoreClosed(self._server.shown))
-        await _to_its_end(self._finish())
+        await to_its_end(self._finish())
 
     async def _finish(self) -> None:
         await self._listener.stop()
@@ -99,17 +100,3 @@ class Session:
     def _check_open(self) -> None:
         if not self._open:
             raise StoreClosed(self._server.shown)
-
-
-async def _to_its_end(work: Any) -> None:
-    """Do something to its end, even where the caller is cancelled."""
-    task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    task.result()
-    if cancelled is not None:
-        raise cancelled

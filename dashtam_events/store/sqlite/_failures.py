@@ -17,12 +17,16 @@ _REASONS = {
     sqlite3.SQLITE_READONLY: "it cannot be written to",
     sqlite3.SQLITE_PERM: "access is denied",
 }
+_STALE = "your transaction began before another commit: roll back, begin with BEGIN IMMEDIATE"
 
 
 def meaning(error: sqlite3.Error, store: str, waited: float) -> StoreError:
     """The error of ours that says the same; `waited` is how long a busy file was waited for."""
-    # The primary code is in the low byte; misuse of the driver itself has no code.
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    # Misuse of the driver itself has no code; the primary one is in the low byte.
+    extended = getattr(error, "sqlite_errorcode", 0)
+    code = extended & 0xFF
+    if extended == sqlite3.SQLITE_BUSY_SNAPSHOT:
+        return StoreBusy(store, waited, _STALE)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return StoreBusy(store, waited)
     return StoreUnavailable(store, _REASONS.get(code, f"SQLite says: {error}"))

@@ -73,6 +73,13 @@ class DatabaseFile:
             if not stands_still or self._state() == before:
                 return answer
 
+    def is_at(self, place: str | None) -> bool:
+        """Whether it is the file of that name."""
+        try:
+            return bool(place) and self.path.samefile(place or "")
+        except OSError:
+            return False
+
     def _state(self) -> tuple[int, int, int]:
         """When the file changed, how long it is, and how long its write-ahead log."""
         try:

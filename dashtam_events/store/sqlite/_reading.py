@@ -1,6 +1,5 @@
 """Reading a page of events, and the few other questions that a store is asked."""
 
-import sqlite3
 from typing import Any
 
 import attrs
@@ -9,6 +8,7 @@ from dashtam_events.errors import CodecError
 from dashtam_events.recorded import RecordedEvent
 from dashtam_events.store._rows import LogQuery, Row, Scribe, StreamQuery
 from dashtam_events.store.protocol import Attachment
+from dashtam_events.store.sqlite._connection import Connection
 
 __all__ = ["Page", "attachment", "last_position", "page", "position_of", "rows_of"]
 
@@ -32,7 +32,7 @@ class Page:
 
 
 def page(
-    connection: sqlite3.Connection,
+    connection: Connection,
     scribe: Scribe,
     query: StreamQuery | LogQuery,
     after: int,
@@ -45,7 +45,7 @@ def page(
         until = query.until
     else:
         sql, values = _of_log(query, after, size)
-    rows: list[Row] = connection.execute(f"{sql} LIMIT ?", (*values, size)).fetchall()
+    rows = connection.execute(f"{sql} LIMIT ?", (*values, size)).fetchall()
     events: list[RecordedEvent] = []
     for row in rows:
         if until is not None and row[7] > until:
@@ -101,30 +101,30 @@ def _marks(values: tuple[object, ...] | list[bytes]) -> str:
     return ", ".join("?" * len(values))
 
 
-def rows_of(connection: sqlite3.Connection, ids: list[bytes]) -> dict[bytes, Row]:
+def rows_of(connection: Connection, ids: list[bytes]) -> dict[bytes, Row]:
     """The rows of those events that are stored, by event_id."""
     found: dict[bytes, Row] = {}
     for start in range(0, len(ids), _MOST_IDS):
         some = ids[start : start + _MOST_IDS]
         sql = f"SELECT {_COLUMNS} FROM events WHERE event_id IN ({_marks(some)})"  # noqa: S608  # constants only
-        found.update((row[1], row) for row in connection.execute(sql, some))
+        found.update((row[1], row) for row in connection.execute(sql, some).fetchall())
     return found
 
 
-def last_position(connection: sqlite3.Connection) -> int:
+def last_position(connection: Connection) -> int:
     """The position of the last event; 0 while there is none."""
     (position,) = connection.execute("SELECT max(position) FROM events").fetchone()
     return position or 0
 
 
-def position_of(connection: sqlite3.Connection, event_id: bytes) -> int | None:
+def position_of(connection: Connection, event_id: bytes) -> int | None:
     """The position of an event; None where it is not stored."""
     sql = "SELECT position FROM events WHERE event_id = ?"
     row = connection.execute(sql, (event_id,)).fetchone()
     return None if row is None else row[0]
 
 
-def attachment(connection: sqlite3.Connection, stream: str, name: str) -> Attachment | None:
+def attachment(connection: Connection, stream: str, name: str) -> Attachment | None:
     """What is kept beside a stream under a name; None where nothing ever was."""
     sql = "SELECT data, version FROM attachments WHERE stream = ? AND name = ?"
     row = connection.execute(sql, (stream, name)).fetchone()

@@ -9,11 +9,11 @@ from typing import Concatenate, ParamSpec, TypeVar
 from dashtam_events.errors import StoreClosed, StoreError, StoreUnavailable
 from dashtam_events.store._arrivals import Arrivals
 from dashtam_events.store._rows import Draft, Scribe, Stored
+from dashtam_events.store.sqlite._committing import Committer
 from dashtam_events.store.sqlite._file import DatabaseFile
 from dashtam_events.store.sqlite._readers import Readers
 from dashtam_events.store.sqlite._reading import last_position
 from dashtam_events.store.sqlite._thread import WriterThread
-from dashtam_events.store.sqlite._writing import Pen
 
 __all__ = ["Session"]
 
@@ -47,9 +47,8 @@ class Session:
         if self._read_only:
             self._file.check_readable()
             return
-        connection = self._file.open_writer()
-        pen = Pen(connection, self._scribe, self._file.shown, self._file.busy_timeout)
-        self._writer = WriterThread(pen, self.loop, self._arrivals.announce)
+        committer = Committer(self._file.open_writer(), self._scribe, self._file)
+        self._writer = WriterThread(committer, self.loop, self._arrivals.announce)
 
     async def close(self) -> None:
         """Write and answer what was accepted, then end every thread, connection and task."""
@@ -66,10 +65,14 @@ class Session:
 
     async def submit(self, drafts: tuple[Draft, ...]) -> Stored:
         """Write the drafts: what stands afterwards."""
+        return await self.check_writable().submit(drafts)
+
+    def check_writable(self) -> WriterThread:
+        """The thread that writes. Raises where the store is closed, or opened for reading only."""
         self._check_open()
         if self._writer is None:
             raise StoreUnavailable(self._file.shown, "it was opened for reading only")
-        return await self._writer.submit(drafts)
+        return self._writer
 
     async def ask(
         self,

@@ -2,40 +2,33 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
-from uuid import UUID
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar
 
 from dashtam_events._clock import now
 from dashtam_events.codec import EventCodec
 from dashtam_events.errors import StoreClosed, StoreUnavailable
-from dashtam_events.recorded import Position, RecordedEvent, StreamId
+from dashtam_events.recorded import Position
 from dashtam_events.registry import EventRegistry
-from dashtam_events.store._rows import (
-    Draft,
-    LogQuery,
-    Scribe,
-    Stored,
-    StreamQuery,
-    check_attachment_name,
-)
-from dashtam_events.store._store import RowStore
-from dashtam_events.store.protocol import Attachment, check_event_id, check_stream
-from dashtam_events.store.sqlite import _reading
+from dashtam_events.store._rows import Draft, Scribe, Stored
+from dashtam_events.store.sqlite._asking import AskingStore
+from dashtam_events.store.sqlite._connection import Connection
 from dashtam_events.store.sqlite._file import DatabaseFile, Synchronous
 from dashtam_events.store.sqlite._session import Session
 
+if TYPE_CHECKING:
+    from dashtam_events.store.sqlite._within import Transaction, TransactionStore
+
 __all__ = ["SQLiteEventStore"]
 
-# A short first page answers quickly whoever wants only a few events.
-_FIRST_PAGE = 64
-_PAGE = 512
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
-class SQLiteEventStore(RowStore):
+class SQLiteEventStore(AskingStore):
     """Keeps every promise of `EventStore` in one file, for any number of processes.
 
     Use it inside `async with`, in one event loop. The file and its tables are made when it is
@@ -48,7 +41,7 @@ class SQLiteEventStore(RowStore):
         registry: the events that may be appended and read.
         codec: instead of the one made from the registry.
         clock: what `recorded_at` is taken from, once per append; aware. It is called in the
-            thread that writes.
+            thread that writes; within a transaction of yours in that of the event loop.
         synchronous: `FULL`: what was appended survives a loss of power. `NORMAL` is faster; a
             loss of power may then take the latest appends, but never a part of one.
         busy_timeout: how many seconds to wait for another process that writes.
@@ -118,42 +111,48 @@ class SQLiteEventStore(RowStore):
             raise RuntimeError(f"{self._file.shown}: belongs to the event loop that opened it")
         return session
 
+    def within(self, transaction: "Transaction") -> "TransactionStore":
+        """The store inside a transaction of yours: what it appends stands or falls with it.
+
+        It is an `EventStore` that appends and reads over your connection, and sees what was
+        appended there before. Until your transaction ends, every other append waits, in every
+        process, and so would one of yours through the store itself: commit soon. Those who wait
+        hear of it within about 50 ms of your commit. A conflict leaves your transaction as it
+        was; after `StoreBusy` and `StoreUnavailable` roll it back. A cancelled append ends
+        first, and is then part of the transaction, or not. It needs the extra `sqlalchemy`.
+
+        Args:
+            transaction: an asynchronous session or connection of SQLAlchemy on the file of this
+                store, of an engine made with `real_savepoints`. Open the store before other
+                tables are made in that file.
+
+        Raises:
+            TypeError: it is neither.
+            StoreUnavailable: the store only reads; or, when it is used: it is on another database.
+            SavepointsNotReal: when it is used: the engine was made without `real_savepoints`.
+            StoreClosed: the store is not open.
+        """
+        # Most users of a file need no SQLAlchemy.
+        from dashtam_events.store.sqlite._within import TransactionStore
+
+        self._session.check_writable()
+        return TransactionStore(self, transaction, self._file, self._scribe)
+
     async def _store(self, drafts: tuple[Draft, ...]) -> Stored:
         return await self._session.submit(drafts)
 
-    async def _read(self, query: StreamQuery | LogQuery) -> AsyncIterator[RecordedEvent]:
-        after: int | None = query.after
-        left, size = query.limit, _FIRST_PAGE
-        while after is not None and left != 0:
-            size = size if left is None else min(size, left)
-            page = await self._session.ask(_reading.page, self._scribe, query, after, size)
-            for recorded in page.events:
-                yield recorded
-            if page.error is not None:
-                raise page.error
-            left = None if left is None else left - len(page.events)
-            after, size = page.after, _PAGE
-
-    async def position_of(self, event_id: UUID) -> Position | None:
-        """Where an event stands in the log; None where it is not stored."""
-        check_event_id(event_id)
-        position = await self._session.ask(_reading.position_of, event_id.bytes)
-        return None if position is None else Position(position)
-
-    async def last_position(self) -> Position | None:
-        """The position of the last event of the log; None while it is empty."""
-        position = await self._session.ask(_reading.last_position)
-        return Position(position) if position else None
+    async def _ask(
+        self,
+        question: Callable[Concatenate[Connection, _P], _T],
+        *args: _P.args,
+        **kwargs: _P.kwargs,
+    ) -> _T:
+        return await self._session.ask(question, *args, **kwargs)
 
     async def wait(self, *, after: Position | None, timeout: float | None = None) -> bool:
         """Wait until the log goes on after a position. See `EventStore.wait`.
 
-        An append of this process wakes at once; one of another process within about 50 ms.
+        An append of this process wakes at once; one of another process, or within a transaction
+        of yours, within about 50 ms.
         """
         return await self._session.wait(after or 0, timeout)
-
-    async def read_attachment(self, stream: StreamId, name: str) -> Attachment | None:
-        """The value kept beside a stream under a name; None where none ever was."""
-        check_stream(stream)
-        check_attachment_name(name)
-        return await self._session.ask(_reading.attachment, str(stream), name)

@@ -7,7 +7,8 @@ from contextlib import suppress
 from queue import SimpleQueue
 
 from dashtam_events.store._rows import Draft, Stored
-from dashtam_events.store.sqlite._writing import Job, Outcome, Pen
+from dashtam_events.store.sqlite._committing import Committer, Job
+from dashtam_events.store.sqlite._writing import Outcome
 
 __all__ = ["WriterThread"]
 
@@ -21,15 +22,18 @@ class WriterThread:
     both: appends that wait together share them.
 
     Args:
-        pen: writes; used by the thread alone.
+        committer: writes; used by the thread alone.
         loop: where the appends come from and where their outcome is told.
         committed: called there with the position of the log after each commit.
     """
 
     def __init__(
-        self, pen: Pen, loop: asyncio.AbstractEventLoop, committed: Callable[[int], None]
+        self,
+        committer: Committer,
+        loop: asyncio.AbstractEventLoop,
+        committed: Callable[[int], None],
     ) -> None:
-        self._pen, self._loop, self._committed = pen, loop, committed
+        self._committer, self._loop, self._committed = committer, loop, committed
         self._waiting: SimpleQueue[Job | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="dashtam-events-writer", daemon=True)
         self._thread.start()
@@ -51,7 +55,7 @@ class WriterThread:
             jobs, finished = self._take()
             if jobs:
                 self._tell(*self._write(jobs))
-        self._pen.close()
+        self._committer.close()
 
     def _take(self) -> tuple[list[Job], bool]:
         """Wait for a job and take all that wait with it; True where there will be no more."""
@@ -66,7 +70,7 @@ class WriterThread:
 
     def _write(self, jobs: list[Job]) -> tuple[list[tuple[Job, Outcome]], int]:
         try:
-            return self._pen.write(jobs)
+            return self._committer.write(jobs)
         except BaseException as error:  # noqa: BLE001  # told to the callers
             return [(job, error) for job in jobs], 0
 

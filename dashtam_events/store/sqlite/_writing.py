@@ -1,10 +1,7 @@
-"""Writing the appends that wait together in one transaction, each of them atomic for itself."""
+"""Writing one append, atomic for itself, in a transaction that is open."""
 
-import asyncio
 import sqlite3
-from collections.abc import Sequence
-
-import attrs
+from contextlib import suppress
 
 from dashtam_events.errors import DuplicateEvent, VersionConflict
 from dashtam_events.store._rows import (
@@ -16,10 +13,11 @@ from dashtam_events.store._rows import (
     ids_of,
     repeated,
 )
+from dashtam_events.store.sqlite._connection import Connection
 from dashtam_events.store.sqlite._failures import meaning
 from dashtam_events.store.sqlite._reading import last_position, rows_of
 
-__all__ = ["Job", "Outcome", "Pen"]
+__all__ = ["Outcome", "Pen"]
 
 Outcome = Stored | BaseException
 """What became of an append."""
@@ -29,86 +27,60 @@ _HEAD = "SELECT max(version) FROM events WHERE stream = ?"
 _ATTACH = "INSERT OR REPLACE INTO attachments VALUES (?, ?, ?, ?)"
 
 
-@attrs.frozen(eq=False)
-class Job:
-    """An append that was accepted: its drafts, and whom to tell what became of them."""
-
-    drafts: tuple[Draft, ...]
-    future: asyncio.Future[Stored]
-
-
 class Pen:
-    """Writes to one connection, from one thread.
+    """Writes appends over one connection, in transactions that others begin and end.
 
     `store` and `busy_timeout` are for the errors: the file, and how long it is waited for.
+
+    Attributes:
+        position: that of the log, after what was written.
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, scribe: Scribe, store: str, busy_timeout: float
+        self, connection: Connection, scribe: Scribe, store: str, busy_timeout: float
     ) -> None:
         self._connection, self._scribe = connection, scribe
         self._store, self._busy_timeout = store, busy_timeout
-        self._position = 0
+        self.position = 0
 
-    def write(self, jobs: Sequence[Job]) -> tuple[list[tuple[Job, Outcome]], int]:
-        """What became of each job, and the position of the log after them.
+    def find_end(self) -> None:
+        """Look where the log ends, in a transaction that holds the lock for writing."""
+        self.position = last_position(self._connection)
 
-        What can be blamed on one job (a conflict, a duplicate) fails that one alone; when the
-        engine fails, all of them fail and none is written. A job that was cancelled before its
-        turn is left out.
+    def append(self, drafts: tuple[Draft, ...]) -> Outcome:
+        """What became of an append: what can be blamed on it has left nothing behind.
+
+        Raises:
+            sqlite3.Error: the engine failed; nothing of this append is left either.
         """
-        outcomes: list[tuple[Job, Outcome]] = []
+        self._connection.execute("SAVEPOINT dashtam_events_append")
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._position = last_position(self._connection)
-            for job in jobs:
-                if not job.future.cancelled():
-                    outcomes += [(job, self._attempt(job.drafts))]
-            self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            failed = [(job, self._meaning(error)) for job in jobs]
-            return list[tuple[Job, Outcome]](failed), 0
-        finally:
-            self._roll_back()
-        return outcomes, self._position
-
-    def close(self) -> None:
-        """Close the connection; the last one to close tidies the write-ahead log away."""
-        self._connection.close()
-
-    def _meaning(self, error: sqlite3.Error) -> BaseException:
-        failure = meaning(error, self._store, self._busy_timeout)
-        failure.__cause__ = error
-        return failure
-
-    def _roll_back(self) -> None:
-        # There is nothing to roll back after a commit, nor where SQLite has done it by itself.
-        if self._connection.in_transaction:
-            try:
-                self._connection.execute("ROLLBACK")
-            except sqlite3.Error:
-                # Nothing more can be done: the next BEGIN fails, and says so to its caller.
-                return
+            outcome = self._attempt(drafts)
+            self._connection.execute("RELEASE dashtam_events_append")
+        except BaseException:
+            # SQLite may have undone the whole transaction by itself.
+            with suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK TO dashtam_events_append")
+                self._connection.execute("RELEASE dashtam_events_append")
+            raise
+        return outcome
 
     def _attempt(self, drafts: tuple[Draft, ...]) -> Outcome:
-        before = self._position
-        self._connection.execute("SAVEPOINT append")
+        before = self.position
         try:
-            outcome: Outcome = Stored(rows=self._insert(drafts), repeated=False)
+            return Stored(rows=self._insert(drafts), repeated=False)
         except (sqlite3.IntegrityError, sqlite3.DataError, VersionConflict) as error:
             self._undo(before)
-            outcome = self._explain(drafts, error)
+            return self._explain(drafts, error)
         except sqlite3.Error:
             raise
         except Exception as error:  # noqa: BLE001  # the clock is the caller's, and may raise anything
             self._undo(before)
-            outcome = error
-        self._connection.execute("RELEASE append")
-        return outcome
+            return error
 
     def _undo(self, position: int) -> None:
-        self._connection.execute("ROLLBACK TO append")
-        self._position = position
+        self._connection.execute("ROLLBACK TO dashtam_events_append")
+        self.position = position
 
     def _insert(self, drafts: tuple[Draft, ...]) -> tuple[list[Row], ...]:
         """Write everything on the assumption that it is new; the tables refuse what is not."""
@@ -118,9 +90,9 @@ class Pen:
             # The head is checked too: UNIQUE (stream, version) alone would let versions be skipped.
             (head,) = self._connection.execute(_HEAD, (draft.stream,)).fetchone()
             check_expected(draft.append, head or 0)
-            rows = draft.rows(self._position, head or 0, instant)
+            rows = draft.rows(self.position, head or 0, instant)
             self._connection.executemany(_INSERT, rows)
-            self._position += len(rows)
+            self.position += len(rows)
             written.append(rows)
             if draft.append.attachments:
                 self._attach(draft, version=rows[-1][3])
@@ -142,4 +114,8 @@ class Pen:
             return duplicate
         if again is not None:
             return again
-        return self._meaning(error) if isinstance(error, sqlite3.Error) else error
+        if isinstance(error, VersionConflict):
+            return error
+        failure = meaning(error, self._store, self._busy_timeout)
+        failure.__cause__ = error
+        return failure
