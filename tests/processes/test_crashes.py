@@ -1,0 +1,294 @@
+"""Whatever dies and whenever: the story of each process is the one that nothing interrupted."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Literal
+from uuid import UUID
+
+import attrs
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dashtam_events.event import DomainEvent
+from dashtam_events.processes import (
+    CommandExecuted,
+    CommandIssued,
+    DeadlineCancelled,
+    DeadlineReached,
+    DeadlineSet,
+    ProcessEnded,
+    ProcessReacted,
+    ProcessRunner,
+)
+from dashtam_events.recorded import Position, RecordedEvent
+from dashtam_events.store import EventStore, InMemoryEventStore
+from dashtam_events.subscriptions import (
+    Checkpoint,
+    InMemoryCheckpointStore,
+    ParkedEvent,
+    Retry,
+)
+from dashtam_events.testing import FaultyEventStore, HeldClock
+from tests import counts
+from tests.processes.orders import (
+    MINUTE,
+    NOON,
+    REGISTRY,
+    Command,
+    Hands,
+    OrderClosed,
+    OrderPaid,
+    OrderPlaced,
+    PaymentPostponed,
+    Watch,
+    happen,
+    order,
+    story,
+)
+
+ORDERS = [order(number) for number in range(3)]
+VERBS = ("append", "read_all", "read_stream", "last_position", "read_attachment")
+
+
+class Crash(BaseException):
+    """The process is gone."""
+
+
+@attrs.frozen
+class Death:
+    """Where a runner dies, or meets an error: at the nth call of a verb, before or after."""
+
+    verb: str
+    nth: int
+    when: Literal["before", "after"]
+    final: bool
+
+
+@attrs.frozen
+class Chapter:
+    """Events that happen, time that passes, and how the runners die that deal with it."""
+
+    events: tuple[tuple[type[DomainEvent], UUID], ...]
+    minutes: int
+    deaths: tuple[Death, ...]
+
+
+def deaths() -> st.SearchStrategy[Death]:
+    return st.builds(
+        Death,
+        st.sampled_from((*VERBS, "execute", "advance")),
+        st.integers(1, 6),
+        st.sampled_from(("before", "after")),
+        st.booleans(),
+    )
+
+
+KINDS: tuple[type[DomainEvent], ...] = (OrderPlaced, PaymentPostponed, OrderPaid, OrderClosed)
+
+
+def chapters() -> st.SearchStrategy[list[Chapter]]:
+    # Few ends, or else little would happen.
+    kinds = st.sampled_from((*KINDS[:3] * 3, OrderClosed))
+    events = st.lists(st.tuples(kinds, st.sampled_from(ORDERS)), max_size=6).map(tuple)
+    chapter = st.builds(
+        Chapter, events, st.integers(0, 12), st.lists(deaths(), max_size=5).map(tuple)
+    )
+    return st.lists(chapter, min_size=1, max_size=5)
+
+
+class MortalCheckpoints(InMemoryCheckpointStore):
+    """Checkpoints that can be told to fail when one is moved."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.death: tuple[int, str, BaseException] | None = None
+
+    async def advance(
+        self, checkpoint: Checkpoint, to: Position | None, *, park: Iterable[ParkedEvent] = ()
+    ) -> Checkpoint:
+        nth, when, error = self.death or (0, "", None)
+        if self.death is not None:
+            self.death = (nth - 1, when, self.death[2]) if nth > 1 else None
+        if nth == 1 and when == "before" and error:
+            raise error
+        moved = await super().advance(checkpoint, to, park=park)
+        if nth == 1 and error:
+            raise error
+        return moved
+
+
+class MortalHands(Hands):
+    """Hands that can be told to fail at the nth command, before it is done or after."""
+
+    death: tuple[int, str, BaseException] | None = None
+
+    async def __call__(self, issued: Any) -> None:
+        nth, when, error = self.death or (0, "", None)
+        if self.death is not None:
+            self.death = (nth - 1, when, self.death[2]) if nth > 1 else None
+        if nth == 1 and when == "before" and error:
+            raise error
+        await super().__call__(issued)
+        if nth == 1 and error:
+            raise error
+
+
+class World:
+    """Everything that outlives a runner."""
+
+    def __init__(self) -> None:
+        self.store = InMemoryEventStore(registry=REGISTRY)
+        self.checkpoints = MortalCheckpoints()
+        self.hands = MortalHands()
+        self.clock = HeldClock(NOON)
+
+    async def live(self, chapter: Chapter, number: int) -> None:
+        for index, (kind, about) in enumerate(chapter.events):
+            event: Any = kind
+            facts: dict[str, Any] = {"minutes": 3} if kind is PaymentPostponed else {}
+            facts |= {"event_id": UUID(int=1 + number * 100 + index), "order": about}
+            await happen(self.store, event(occurred_at=self.clock.now(), **facts))
+        self.clock.advance(chapter.minutes * MINUTE)
+        for death in chapter.deaths:
+            await self.run_and_die(death)
+        await self.run()
+
+    async def run_and_die(self, death: Death) -> None:
+        error = Crash() if death.final else ConnectionError()
+        faulty = FaultyEventStore(self.store)
+        if death.verb == "execute":
+            self.hands.death = (death.nth, death.when, error)
+        elif death.verb == "advance":
+            self.checkpoints.death = (death.nth, death.when, error)
+        else:
+            verb: Any = death.verb
+            faulty.fail(on=verb, nth=death.nth, when=death.when, error=error)
+        try:
+            await self.run(faulty)
+        except (Crash, ConnectionError):
+            pass
+        finally:
+            self.hands.death = self.checkpoints.death = None
+
+    async def run(self, store: EventStore | None = None) -> None:
+        async def at_once(_seconds: float) -> None: ...
+
+        runner = ProcessRunner(
+            Watch,
+            store or self.store,
+            self.hands,
+            checkpoints=self.checkpoints,
+            clock=self.clock.now,
+            retry=Retry(sleep=at_once),
+            batch_size=3,
+        )
+        await runner.run_once()
+
+
+async def lived(chapters: list[Chapter], *, dying: bool) -> World:
+    world = World()
+    for number, chapter in enumerate(chapters):
+        deaths = chapter.deaths if dying else ()
+        await world.live(attrs.evolve(chapter, deaths=deaths), number)
+    return world
+
+
+def fact(recorded: RecordedEvent) -> tuple[Any, ...]:
+    """An event without what differs from one run to the next."""
+    event: Any = recorded.event
+    hidden = ("event_id", "occurred_at", "command_id", "cause")
+    facts = attrs.asdict(event, filter=lambda field, _: field.name not in hidden)
+    return type(event), tuple(facts.items())
+
+
+async def decided(world: World, id: UUID) -> list[tuple[Any, ...]]:
+    return [
+        fact(each)
+        for each in await story(world.store, id)
+        if not isinstance(each.event, CommandExecuted)
+    ]
+
+
+@counts.counted
+@settings(
+    max_examples=counts.of(short=60, full=2_000),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+@given(chapters())
+def test_the_story_of_each_process_is_as_if_nobody_had_died(chapters: list[Chapter]) -> None:
+    async def check() -> None:
+        dying, quiet = await lived(chapters, dying=True), await lived(chapters, dying=False)
+        assert await dying.checkpoints.parked() == ()
+        for each in ORDERS:
+            assert await decided(dying, each) == await decided(quiet, each)
+            check_story([recorded.event for recorded in await story(dying.store, each)])
+        await check_commands(dying, quiet)
+
+    asyncio.run(check())
+
+
+def check_story(written: list[DomainEvent]) -> None:
+    """What must hold of the stream of a process, whoever wrote it."""
+    set_for: dict[str, Any] = {}
+    came: dict[UUID, str] = {}
+    for index, event in enumerate(written):
+        match event:
+            case DeadlineSet():
+                set_for[event.name] = event.due_at
+                came = {cause: name for cause, name in came.items() if name != event.name}
+            case DeadlineCancelled():
+                set_for.pop(event.name, None)
+                came = {cause: name for cause, name in came.items() if name != event.name}
+            case DeadlineReached():
+                assert set_for.pop(event.name) == event.due_at <= event.occurred_at
+                came[event.event_id] = event.name
+            case ProcessEnded():
+                assert {type(each) for each in written[index + 1 :]} <= {CommandExecuted}
+            case _:
+                pass
+        if isinstance(event, ProcessReacted) and event.source.startswith("watch-"):
+            assert came.pop(event.cause)
+    causes = Counter(each.cause for each in written if isinstance(each, ProcessReacted))
+    assert set(causes.values()) <= {1}
+
+
+async def check_commands(dying: World, quiet: World) -> None:
+    """Each was executed, in the order of its process, under the id that it was issued with."""
+    for about in ORDERS:
+        written = [each.event for each in await story(dying.store, about)]
+        issued = [each.command_id for each in written if isinstance(each, CommandIssued)]
+        executed = [each.command_id for each in written if isinstance(each, CommandExecuted)]
+        done = [each.id for each in dying.hands.done if each.process_id == about]
+        assert list(dict.fromkeys(done)) == issued == executed
+        assert len(set(issued)) == len(issued)
+    assert commands(dying) == commands(quiet)
+
+
+def commands(world: World) -> set[Command]:
+    return set(world.hands.commands)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("verb", [*VERBS, "execute", "advance"])
+async def test_each_way_to_die_is_come_to(
+    verb: str, when: Literal["before", "after"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or the lives above would say little."""
+    world = World()
+    await happen(world.store, OrderPlaced(order=ORDERS[0]), OrderPaid(order=ORDERS[0]))
+    died: list[BaseException] = []
+    run = world.run
+
+    async def watched(store: EventStore | None = None) -> None:
+        try:
+            await run(store)
+        except Crash as crash:
+            died.append(crash)
+            raise
+
+    monkeypatch.setattr(world, "run", watched)
+    await world.run_and_die(Death(verb, 1, when, final=True))
+    assert died

@@ -1,0 +1,389 @@
+"""A runner brings events, wakes at deadlines and has commands executed, whatever happens."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from dashtam_events.errors import StoreUnavailable
+from dashtam_events.event import DomainEvent
+from dashtam_events.processes import CommandIssued, DeadlineReached, ProcessRunner
+from dashtam_events.recorded import EventMetadata, StreamId
+from dashtam_events.store import EventStore
+from dashtam_events.subscriptions import (
+    CheckpointConflict,
+    InMemoryCheckpointStore,
+    ParkedState,
+    Parking,
+    Retry,
+    SubscriptionState,
+)
+from dashtam_events.testing import FaultyEventStore, HeldClock
+from tests.processes.orders import (
+    MINUTE,
+    NOON,
+    Hands,
+    OrderClosed,
+    OrderPaid,
+    OrderPlaced,
+    PaymentPostponed,
+    Remind,
+    Send,
+    Thank,
+    Watch,
+    happen,
+    order,
+    story,
+    told,
+)
+
+ONE, TWO = order(1), order(2)
+PLACED = OrderPlaced(order=ONE, occurred_at=NOON)
+BEGUN = ["ProcessReacted", "DeadlineSet"]
+REMINDED = ["DeadlineReached", "ProcessReacted", "CommandIssued", "CommandExecuted"]
+
+
+async def at_once(_seconds: float) -> None:
+    """A pause that is none."""
+
+
+RETRY = Retry(attempts=2, sleep=at_once)
+
+
+class House:
+    """A store, where it is kept how far, a clock, and hands; runners come and go."""
+
+    def __init__(self, store: EventStore, clock: HeldClock) -> None:
+        self.store = store
+        self.clock = clock
+        self.checkpoints = InMemoryCheckpointStore()
+        self.hands = Hands()
+
+    def runner(self, store: EventStore | None = None, *, poll: float = 5.0) -> ProcessRunner:
+        return ProcessRunner(
+            Watch,
+            store or self.store,
+            self.hands,
+            checkpoints=self.checkpoints,
+            clock=self.clock.now,
+            retry=RETRY,
+            poll=poll,
+        )
+
+    async def happen(self, *events: DomainEvent) -> None:
+        await happen(self.store, *events)
+
+
+@pytest.fixture
+def house(store: EventStore, clock: HeldClock) -> House:
+    return House(store, clock)
+
+
+async def test_commands_are_executed_in_order_and_known_by_their_ids(house: House) -> None:
+    await house.happen(PLACED, OrderPaid(order=ONE))
+    await house.runner().run_once()
+    assert house.hands.commands == [Send(order=ONE), Thank(order=ONE, words=("dear", "you"))]
+    issued = [each.event for each in await story(house.store, ONE)]
+    assert [each.command_id for each in issued if isinstance(each, CommandIssued)] == [
+        each.id for each in house.hands.done
+    ]
+    assert {each.process_id for each in house.hands.done} == {ONE}
+
+
+async def test_what_was_dealt_with_is_not_dealt_with_again(house: House) -> None:
+    await house.happen(PLACED, OrderPaid(order=ONE))
+    await house.runner().run_once()
+    before = await told(house.store, ONE)
+    house.checkpoints = InMemoryCheckpointStore()
+    await house.runner().run_once()
+    assert await told(house.store, ONE) == before
+    assert len(house.hands.done) == 2
+
+
+async def test_the_request_goes_on_in_what_follows_from_it(house: House) -> None:
+    metadata = EventMetadata(correlation_id="a click")
+    await house.store.append(StreamId("order", ONE), [PLACED], metadata=metadata)
+    paid = OrderPaid(order=ONE)
+    await house.store.append(StreamId("order", ONE), [paid], metadata=metadata)
+    await house.runner().run_once()
+    written = await story(house.store, ONE)
+    assert {each.metadata.correlation_id for each in written} == {"a click"}
+    [first, *_] = [each for each in written if isinstance(each.event, CommandIssued)]
+    assert first.metadata.causation_id == paid.event_id
+    assert house.hands.done[0].metadata == first.metadata.following(first.event)
+
+
+async def test_an_event_of_no_process_is_passed_over(house: House) -> None:
+    await house.store.append(StreamId("order", ONE), [OrderPlaced(order=None)])
+    await house.happen(OrderPaid(order=TWO))
+    await house.runner().run_once()
+    assert await told(house.store, TWO) == []
+
+
+async def test_a_deadline_comes_when_it_is_due_and_once(house: House) -> None:
+    await house.happen(PLACED)
+    runner = house.runner()
+    for minutes in (0, 9):
+        house.clock.instant = NOON + minutes * MINUTE
+        await runner.run_once()
+    assert await told(house.store, ONE) == BEGUN
+    assert runner.next_deadline == NOON + 10 * MINUTE
+    house.clock.instant = NOON + 10 * MINUTE
+    for _ in range(2):
+        await runner.run_once()
+        await house.runner().run_once()
+    assert await told(house.store, ONE) == BEGUN + REMINDED
+    assert house.hands.commands == [Remind(order=ONE, since=NOON + 10 * MINUTE)]
+    assert runner.next_deadline is None
+
+
+async def test_now_may_be_given_in_place_of_the_clock(house: House) -> None:
+    await house.happen(PLACED)
+    await house.runner().run_once(now=NOON + 11 * MINUTE)
+    assert len(house.hands.done) == 1
+
+
+async def test_a_deadline_that_was_moved_comes_at_the_later_time(house: House) -> None:
+    await house.happen(PLACED, PaymentPostponed(order=ONE, minutes=30, occurred_at=NOON))
+    await house.runner().run_once(now=NOON + 29 * MINUTE)
+    assert house.hands.done == []
+    await house.runner().run_once(now=NOON + 30 * MINUTE)
+    assert house.hands.commands == [Remind(order=ONE, since=NOON + 30 * MINUTE)]
+
+
+@pytest.mark.parametrize("answer", [OrderPaid(order=ONE), OrderClosed(order=ONE)])
+async def test_an_answer_that_was_stored_while_the_runner_was_away_cancels_the_deadline(
+    house: House, answer: DomainEvent
+) -> None:
+    await house.happen(PLACED)
+    await house.runner().run_once()
+    house.clock.advance(timedelta(days=1))
+    await house.happen(answer)
+    await house.runner().run_once()
+    assert "DeadlineReached" not in await told(house.store, ONE)
+
+
+async def test_after_the_end_only_what_was_asked_for_is_done(house: House) -> None:
+    await house.happen(PLACED, OrderPaid(order=ONE), OrderClosed(order=ONE))
+    await house.runner().run_once()
+    ended = await told(house.store, ONE)
+    assert len(house.hands.done) == 2
+    await house.happen(OrderPlaced(order=ONE), OrderPaid(order=ONE))
+    await house.runner().run_once(now=NOON + timedelta(days=400))
+    assert await told(house.store, ONE) == ended
+
+
+async def test_processes_of_other_classes_are_left_alone(house: House) -> None:
+    class Other(Watch, stream="other"):
+        pass
+
+    hands = Hands()
+    other = ProcessRunner(Other, house.store, hands, checkpoints=house.checkpoints)
+    await house.happen(PLACED, OrderPaid(order=ONE), OrderPlaced(order=TWO, occurred_at=NOON))
+    await house.runner().run_once()
+    assert await other.run_once() is not None
+    await house.runner().run_once(now=NOON + 10 * MINUTE)
+    assert len(house.hands.done) == 3
+    ids = {each.id for each in house.hands.done} | {each.id for each in hands.done}
+    assert len(ids) == len(house.hands.done) + len(hands.done)
+
+
+async def test_a_command_that_fails_once_is_tried_again_with_the_same_id(house: House) -> None:
+    await house.happen(PLACED, OrderPaid(order=ONE))
+    house.hands.errors = [ConnectionError()]
+    await house.runner().run_once()
+    assert [type(each) for each in house.hands.commands] == [Send, Send, Thank]
+    assert house.hands.done[0].id == house.hands.done[1].id
+
+
+async def test_a_command_that_fails_for_good_is_parked_and_holds_up_its_process_alone(
+    house: House,
+) -> None:
+    await house.happen(PLACED, OrderPaid(order=ONE))
+    await house.happen(OrderPlaced(order=TWO), OrderPaid(order=TWO))
+    house.hands.errors = [ValueError("no such address")]
+    await house.runner().run_once()
+    assert [each.order for each in house.hands.commands] == [ONE, TWO, TWO]
+    parked = [each for _, each in await house.checkpoints.parked("watch")]
+    assert [each.state for each in parked] == [ParkedState.FAILED, ParkedState.WAITING]
+    assert {each.stream for each in parked} == {StreamId("watch", ONE)}
+    assert parked[0].event_type == "CommandIssued"
+    await house.checkpoints.replay("watch")
+    await house.runner().run_once()
+    assert [type(each) for each in house.hands.commands[-2:]] == [Send, Thank]
+
+
+async def test_dropping_a_parked_command_gives_it_up(house: House) -> None:
+    await house.happen(PLACED, OrderPaid(order=ONE))
+    house.hands.errors = [ValueError()]
+    await house.runner().run_once()
+    [(_, failed), _] = await house.checkpoints.parked("watch")
+    await house.checkpoints.drop("watch", [failed.position])
+    await house.runner().run_once()
+    assert [type(each) for each in house.hands.commands] == [Send, Thank]
+
+
+async def test_a_reaction_that_fails_is_parked_and_writes_nothing(
+    store: EventStore, clock: HeldClock
+) -> None:
+    class Broken(Watch, stream="broken"):
+        def _paid(self, event: OrderPaid) -> None:
+            super()._paid(event)
+            raise ValueError("no")
+
+    checkpoints, hands = InMemoryCheckpointStore(), Hands()
+    runner = ProcessRunner(Broken, store, hands, checkpoints=checkpoints, clock=clock.now)
+    await happen(store, PLACED, OrderPaid(order=ONE))
+    await runner.run_once()
+    written = [
+        type(each.event).__name__ async for each in store.read_stream(StreamId("broken", ONE))
+    ]
+    assert written == BEGUN
+    [(name, parked)] = await checkpoints.parked()
+    assert (name, parked.event_type, parked.error_type) == ("broken", "OrderPaid", "ValueError")
+
+
+async def test_a_process_that_cannot_be_read_does_not_hold_up_the_deadlines_of_others(
+    house: House,
+) -> None:
+    await house.happen(PLACED, OrderPlaced(order=TWO, occurred_at=NOON + MINUTE))
+    await house.runner().run_once()
+    await house.store.append(StreamId("watch", ONE), [OrderPlaced(order=None)])
+    runner = house.runner()
+    await runner.run_once(now=NOON + 20 * MINUTE)
+    assert house.hands.commands == [Remind(order=TWO, since=NOON + 11 * MINUTE)]
+    error = (await runner.health()).last_error
+    assert error is not None
+    assert error.type == "UnappliedEvent"
+
+
+async def test_of_two_runners_one_reacts_to_an_event(house: House) -> None:
+    await house.happen(*(OrderPlaced(order=order(number)) for number in range(8)))
+    await house.happen(*(OrderPaid(order=order(number)) for number in range(8)))
+    ends = await asyncio.gather(
+        *(house.runner().run_once() for _ in range(2)), return_exceptions=True
+    )
+    assert {type(end) for end in ends if isinstance(end, Exception)} <= {CheckpointConflict}
+    await house.runner().run_once()
+    for number in range(8):
+        written = await told(house.store, order(number))
+        assert written.count("CommandIssued") == 2
+        assert written.count("CommandExecuted") == 2
+        assert written.count("ProcessReacted") == 2
+
+
+async def test_of_two_runners_one_reaches_a_deadline(house: House) -> None:
+    await house.happen(*(OrderPlaced(order=order(number), occurred_at=NOON) for number in range(8)))
+    runners = [house.runner(), house.runner()]
+    await runners[0].run_once()
+    house.clock.advance(timedelta(hours=1))
+    await asyncio.gather(*(runner.run_once() for runner in runners), return_exceptions=True)
+    await house.runner().run_once()
+    for number in range(8):
+        written = await told(house.store, order(number))
+        assert written.count("DeadlineReached") == 1
+        assert written.count("CommandIssued") == 1
+
+
+async def test_long_lives_are_loaded_from_snapshots(house: House) -> None:
+    await house.happen(PLACED)
+    postponed = [PaymentPostponed(order=ONE, minutes=n, occurred_at=NOON) for n in range(1, 60)]
+    await house.happen(*postponed)
+    await house.runner().run_once()
+    kept = await house.store.read_attachment(StreamId("watch", ONE), "snapshot")
+    assert kept is not None
+    assert kept.version >= 100
+    await house.runner().run_once(now=NOON + timedelta(hours=2))
+    assert house.hands.commands == [Remind(order=ONE, since=NOON + 59 * MINUTE)]
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(10):
+        while not await condition():  # noqa: ASYNC110  # what is awaited is in a store
+            await asyncio.sleep(0.005)
+
+
+async def test_it_sleeps_until_the_next_deadline_or_the_next_event(store: EventStore) -> None:
+    """By the clock on the wall; a poll of an hour does not wake it."""
+    house = House(store, HeldClock())
+    began = time.time()
+    runner = ProcessRunner(
+        Watch, store, house.hands, checkpoints=house.checkpoints, retry=RETRY, poll=3600
+    )
+    async with runner:
+        early = datetime.now(UTC) - 10 * MINUTE + timedelta(seconds=0.4)
+        await house.happen(OrderPlaced(order=ONE, occurred_at=early))
+        await until(lambda: have(house, 1))
+        written = [each.event for each in await story(store, ONE)]
+        [reached] = [each for each in written if isinstance(each, DeadlineReached)]
+        assert timedelta(0) <= reached.occurred_at - reached.due_at < timedelta(seconds=2)
+        await house.happen(OrderPlaced(order=TWO), OrderPaid(order=TWO))
+        await until(lambda: have(house, 3))
+    assert time.time() - began < 10
+    assert (await runner.health()).state is SubscriptionState.STOPPED
+
+
+async def test_it_does_not_look_at_the_store_while_nothing_happens(
+    store: EventStore, clock: HeldClock
+) -> None:
+    house = House(store, clock)
+    faulty = FaultyEventStore(store)
+    await house.happen(PLACED)
+    async with house.runner(faulty):
+        await until(lambda: is_waiting(faulty))
+        before = faulty.calls.copy()
+        await asyncio.sleep(0.3)
+        assert faulty.calls == before
+
+
+async def is_waiting(store: FaultyEventStore) -> bool:
+    calls = store.calls["wait"]
+    await asyncio.sleep(0.1)
+    return 0 < calls == store.calls["wait"]
+
+
+async def test_a_clock_that_is_set_is_seen_within_the_poll(house: House) -> None:
+    await house.happen(PLACED)
+    async with house.runner(poll=0.05):
+        await until(lambda: begun(house))
+        house.clock.advance(timedelta(minutes=10))
+        await until(lambda: have(house, 1))
+
+
+async def test_a_store_that_fails_for_a_while_is_waited_for(house: House) -> None:
+    faulty = FaultyEventStore(house.store)
+    await house.happen(PLACED)
+    async with house.runner(faulty, poll=0.05) as runner:
+        await until(lambda: begun(house))
+        for verb in ("append", "read_stream", "wait", "read_all"):
+            faulty.fail(on=verb, nth=1, when="before")
+        faulty.fail(on="append", nth=2, when="after")
+        house.clock.advance(timedelta(minutes=10))
+        await until(lambda: have(house, 1))
+        assert faulty.unfired == 0
+        error = (await runner.health()).last_error
+        assert error is not None
+        assert error.type == StoreUnavailable.__name__
+    assert await told(house.store, ONE) == BEGUN + REMINDED
+
+
+async def test_events_of_a_stream_wait_always(house: House) -> None:
+    with pytest.raises(ValueError, match="react in order"):
+        ProcessRunner(
+            Watch,
+            house.store,
+            house.hands,
+            checkpoints=house.checkpoints,
+            parking=Parking(stream_waits=False),
+        )
+
+
+async def have(house: House, count: int) -> bool:
+    await asyncio.sleep(0)
+    return len(house.hands.done) >= count
+
+
+async def begun(house: House) -> bool:
+    return await told(house.store, ONE) == BEGUN
