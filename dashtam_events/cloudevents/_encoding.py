@@ -108,9 +108,9 @@ def _of_metadata(metadata: EventMetadata) -> dict[str, str | None]:
 
 def _is_carried(value: str | int | None) -> bool:
     """Whether an attribute can hold it: a client may have chosen its correlation id badly."""
-    if isinstance(value, str):
-        return is_text(value)
-    return value in INTEGERS
+    return (
+        is_text(value) if isinstance(value, str) else isinstance(value, int) and value in INTEGERS
+    )
 
 
 def _leave_out_personal(event: DomainEvent, fields: dict[str, Any], name: str) -> None:
