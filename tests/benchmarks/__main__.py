@@ -1,18 +1,24 @@
-"""`python -m tests.benchmarks [--quick] [--json FILE]`: measure, print, keep the result."""
+"""`python -m tests.benchmarks [--quick] [--page FOLDER] [--json FILE]`: measure, print, keep."""
 
 import argparse
 import asyncio
 import json
 import platform
 import sqlite3
+import sys
 from collections.abc import Awaitable, Callable
+from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
 import attrs
 
 from tests.benchmarks import limit, ours, rival
+from tests.benchmarks.growth import CURVES, Growth, measured
 from tests.benchmarks.harness import Outcome, Row, measure
+from tests.benchmarks.page import write_page
+
+_FAR = 1.5
 
 
 def rows(scale: int) -> list[Row]:
@@ -136,11 +142,14 @@ def _line(outcome: Outcome) -> str:
 
 
 def main() -> None:
-    """Measure and print; the exit code says nothing about speed."""
+    """Measure and print; the exit code says nothing about speed, unless it is asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a fifth of the work")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--growth", action="store_true", help="also how cost grows")
+    parser.add_argument("--page", type=Path, help="write the page and its charts into this folder")
+    parser.add_argument("--check", action="store_true", help="fail where a ratio is far too high")
     options = parser.parse_args()
     machine = {
         "python": platform.python_version(),
@@ -159,9 +168,31 @@ def main() -> None:
         [outcome] = measure([row], options.rounds)
         outcomes.append(outcome)
         print(_line(outcome), flush=True)
+    growths = []
+    for curve in CURVES if options.growth else ():
+        growths.append(measured(curve, quick=options.quick))
+        print(_growth_line(growths[-1]), flush=True)
+    if options.page:
+        write_page(options.page, machine, outcomes, growths, today=date.today())  # noqa: DTZ011  # of the reader's calendar
     if options.json:
         result = {"machine": machine, "rows": [attrs.asdict(outcome) for outcome in outcomes]}
+        result["growth"] = [attrs.asdict(growth) for growth in growths]
         options.json.write_text(json.dumps(result, indent=2) + "\n")
+    if options.check:
+        _check(outcomes, growths)
+
+
+def _check(outcomes: list[Outcome], growths: list[Growth]) -> None:
+    """Fail where a cost is half as much again as its target; noise does not reach so far."""
+    over = [each.name for each in outcomes if each.ratio and each.ratio > _FAR * each.target]
+    over += [each.name for each in growths if each.growth > _FAR * each.most]
+    if over:
+        sys.exit(f"far over the target: {', '.join(over)}")
+
+
+def _growth_line(growth: Growth) -> str:
+    costs = ", ".join(f"{point.size:,}: {point.cost:,.1f}" for point in growth.points)
+    return f"{growth.name} ({growth.unit}) by {growth.along}: {costs}; {growth.growth:.2f}x"
 
 
 if __name__ == "__main__":

@@ -12,17 +12,19 @@ __all__ = ["write_page"]
 
 _INTRO = """# Benchmarks
 
-Each row is one kind of work, done three ways in turn, round by round, in one run: by hand on the same driver (the
-limit), with the rival at its own documented best, and with this library, through its public interface. The figures are
-medians; machines differ, so look at the ratios. The same durability everywhere: SQLite with `synchronous=FULL`.
+Each row is one kind of work, done three ways in turn, round by round, in one run: by hand on the
+same driver (the limit), with the rival at its own documented best, and with this library, through
+its public interface. The figures are medians; machines differ, so look at the ratios. The same
+durability everywhere: SQLite with `synchronous=FULL`.
 
-Run it yourself, in a checkout: `nox -s bench`, or `nox -s bench -- --quick` for a first look. With
-`-- --page docs/pages` it writes this page anew.
+Run it yourself, in a checkout: `nox -s bench`, or `nox -s bench -- --quick` for a first look.
+With `-- --page docs/pages` it writes this page anew.
 """
 _NOTES = """
-Where guarantees differ: by hand nothing is checked. Ours checks every value that it writes and reads, knows an append
-that is repeated, keeps metadata, and filters by type and subject through indexes. The rival is asked for nothing more
-than it gives by default; it has no subject, no idempotence by event, and its asynchronous use blocks the loop.
+Where guarantees differ: by hand nothing is checked. Ours checks every value that it writes and
+reads, knows an append that is repeated, keeps metadata, and filters by type and subject through
+indexes. The rival is asked for nothing more than it gives by default; it has no subject, no
+idempotence by event, and its asynchronous use blocks the loop.
 """
 
 
