@@ -14,7 +14,7 @@ from dashtam_events.bus.session import real_savepoints
 from dashtam_events.catalogue import CATALOGUE
 from dashtam_events.recorded import Position
 from dashtam_events.store.protocol import EventStore
-from dashtam_events.subscriptions import Relay
+from dashtam_events.subscriptions import BEGINNING, Relay
 
 __all__ = ["following_trail"]
 
@@ -32,7 +32,8 @@ async def following_trail(store: EventStore, path: Path) -> AsyncGenerator[Audit
     try:
         await create_audit_tables(engine)
         trail = AuditLog(engine)
-        relay = Relay(store, _bus(engine), after=await _reached(store, trail), poll=1.0)
+        start = await _reached(store, trail) or BEGINNING
+        relay = Relay(store, _bus(engine), start=start, poll=1.0)
         running = asyncio.create_task(relay.run(), name="dashtam-events-demo-audit")
         try:
             yield trail
