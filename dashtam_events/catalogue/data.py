@@ -284,8 +284,9 @@ class FileImportFailed(DomainEvent):
         provider_slug: the institution that the statement was said to be from.
         file_name: what the user calls the file.
         file_format: the format it was said to have: `ofx`, `qfx`, `qif` or `csv`.
-        reason: `unsupported_format`, `malformed_file`, `empty_file`, `file_too_large` or
-            `unreadable_file`; shown live as `error`.
+        reason: `unsupported_format`, `malformed_file`, `empty_file`, `file_too_large`,
+            `unreadable_file`, or `interrupted` where whoever read it is gone; shown live as
+            `error`.
     """
 
     user_id: UUID

@@ -114,9 +114,11 @@ class Page:
         eventually(lambda: self.run(code, selector, name) == value, within)
 
     def state(self) -> str:
-        """The state that is lit in the diagram."""
-        lit = "return [...document.querySelectorAll('svg .current')].map((on) => on.dataset.state)"
-        (state,) = self.run(lit)
+        """The state that is lit in the diagram, in the one of the two that is shown."""
+        (state,) = self.run(
+            "return [...document.querySelectorAll('svg .current')]"
+            ".filter((on) => on.checkVisibility()).map((on) => on.dataset.state)"
+        )
         return str(state)
 
     def comes_to_state(self, state: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from selenium.webdriver import ActionChains, Keys
 
+from dashtam_events.connection import ProviderConnectionError
 from tests.browser.looking import Page
 
 CONTRAST = """
@@ -63,7 +64,7 @@ def nodes(page: Page) -> list[dict[str, Any]]:
     page.run("return 0")
     tree = page.browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
     return [
-        {"role": node["role"]["value"], "name": node.get("name", {}).get("value", "")}
+        {part: node.get(part, {}).get("value", "") for part in ("role", "name", "description")}
         for node in tree
         if not node.get("ignored")
     ]
@@ -93,10 +94,21 @@ def test_the_state_is_said_and_not_only_drawn(busy: Page) -> None:
     assert any("My savings at Schwab is active" in name for name in pictures)
 
 
-def test_a_button_that_would_be_refused_says_so(busy: Page) -> None:
-    names = [node["name"] for node in nodes(busy) if node["role"] == "button"]
-    assert "Fail, not possible now: press to hear why" in names
-    assert "Sync" in names
+def test_a_button_that_would_be_refused_says_why(busy: Page) -> None:
+    described = {
+        node["name"]: node["description"] for node in nodes(busy) if node["role"] == "button"
+    }
+    assert described["Fail"] == ProviderConnectionError.CANNOT_FAIL
+    assert described["Sync"] == "Accounts and balances are fetched"
+
+
+def test_the_tables_stay_tables_where_their_rows_are_folded(busy: Page) -> None:
+    for width in (360, 1280):
+        busy.look_like(width, 800, phone=True)
+        roles = [node["role"] for node in nodes(busy)]
+        assert roles.count("table") == 2
+        assert roles.count("columnheader") == 10
+        assert roles.count("cell") % 5 == 0
 
 
 def test_a_burst_of_events_is_announced_once(busy: Page) -> None:
@@ -110,6 +122,7 @@ def test_a_burst_of_events_is_announced_once(busy: Page) -> None:
     busy.shows("#announcer", "FileImport")
     said = busy.run("return window.said")
     assert 1 <= len(said) <= 2
+    assert not any("Progress" in each for each in said)
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -145,10 +158,46 @@ def tab_to(page: Page, there: str) -> None:
     raise AssertionError("it cannot be reached with Tab")
 
 
-@pytest.mark.parametrize("width", [320, 390, 768])
-def test_a_narrow_screen_needs_no_scrolling_sideways(busy: Page, width: int) -> None:
+@pytest.mark.parametrize("width", [320, 360, 390, 768, 1000, 1280])
+def test_nothing_needs_scrolling_sideways(busy: Page, width: int) -> None:
     busy.look_like(width, 800, phone=True)
     assert busy.run("return document.documentElement.scrollWidth") <= width
+    cut = busy.run(
+        "return [...document.querySelectorAll('.scroll, .log, .connections, button')]"
+        ".filter((each) => each.scrollWidth > each.clientWidth)"
+        ".map((each) => each.id || each.textContent)"
+    )
+    assert cut == []
+
+
+@pytest.mark.parametrize("width", [320, 360, 768, 1000, 1280])
+def test_the_text_of_the_diagram_can_be_read(busy: Page, width: int) -> None:
+    busy.look_like(width, 800, phone=True)
+    sizes = busy.run(
+        "return [...document.querySelectorAll('svg.states text')]"
+        ".filter((text) => text.checkVisibility()).map((text) =>"
+        " parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a)"
+    )
+    assert len(sizes) >= 9
+    assert min(sizes) >= 10
+
+
+@pytest.mark.parametrize("width", [360, 768, 1280])
+def test_nothing_covers_what_has_the_focus(busy: Page, width: int) -> None:
+    busy.look_like(width, 740, phone=True)
+    busy.run("window.scrollTo(0, 0); document.activeElement.blur()")
+    covered = set()
+    for _ in range(30):
+        ActionChains(busy.browser).send_keys(Keys.TAB).perform()
+        covered.add(
+            busy.run(
+                "const on = document.activeElement; const box = on.getBoundingClientRect();"
+                "const there = document.elementFromPoint(box.left + box.width / 2, box.top + 8);"
+                "return on === document.body || on.contains(there) || there?.contains(on)"
+                " ? '' : `${on.id || on.textContent} under ${there?.className}`"
+            )
+        )
+    assert covered == {""}
 
 
 def test_what_is_pressed_on_a_phone_is_large_enough(busy: Page) -> None:

@@ -1,6 +1,7 @@
 """A connection's life on the page, click by click, and what the page shows of it."""
 
 import json
+import signal
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -55,6 +56,31 @@ def test_a_refused_command_shows_why_and_adds_nothing(page: Page) -> None:
     page.shows("[data-step=append]", "Nothing was appended")
     assert page.names() == ["ProviderConnectionAttempted"]
     assert page.state() == "pending"
+
+
+def test_why_not_stands_in_the_button_before_it_is_pressed(page: Page) -> None:
+    page.begin("My savings")
+    assert page.text("[data-command=sync] .why") == ProviderConnectionError.CANNOT_SYNC
+    assert page.text("[data-command=connect] .why") == "The bank lets the user in"
+    page.command("connect")
+    page.comes_to_state("active")
+    assert page.text("[data-command=sync] .why") == "Accounts and balances are fetched"
+    assert page.text("[data-command=connect] .why") == ProviderConnectionError.CANNOT_CONNECT
+    page.command("disconnect")
+    page.comes_to_state("disconnected")
+    assert page.text("[data-command=disconnect] .why") == "It has ended already"
+
+
+def test_what_one_does_usually_stands_out_and_the_end_does_not(page: Page) -> None:
+    page.begin("My savings")
+    usual = (
+        "return [...document.querySelectorAll('#commands .usual')].map((on) => on.dataset.command)"
+    )
+    for command, stands_out in (("connect", ["sync"]), ("expire", ["connect"]), ("disconnect", [])):
+        page.command(command)
+        eventually(lambda wanted=stands_out: page.run(usual) == wanted)
+    last = "return document.querySelector('#commands button:last-child').dataset.command"
+    assert page.run(last) == "disconnect"
 
 
 def test_to_end_what_has_ended_is_fine_and_records_nothing(page: Page) -> None:
@@ -131,6 +157,33 @@ def test_a_broken_statement_shows_its_reason(page: Page) -> None:
     page.press("#import [type=submit]")
     page.shows("#imports", "refused: malformed file")
     assert page.names() == ["FileImportAttempted", "FileImportFailed"]
+
+
+def test_an_import_that_a_killed_server_left_is_shown_as_interrupted(
+    page: Page, server: Server
+) -> None:
+    page.press("#import [type=submit]")
+    page.shows("#imports", "of 4")
+    server.end(signal.SIGKILL)
+    page.comes_to("#link", "link", "reconnecting")
+    server.start()
+    page.shows("#imports", "interrupted: the server was gone")
+    page.shows("#syncs", "interrupted")
+    assert page.names()[-1] == "FileImportFailed"
+
+
+def test_the_history_of_syncs_is_a_view_that_keeps_up(page: Page) -> None:
+    page.begin("My savings")
+    page.command("connect")
+    page.comes_to_state("active")
+    page.command("sync")
+    page.shows("#syncs tr:first-child", "3 accounts")
+    assert "My savings at Schwab" in page.text("#syncs tr:first-child")
+    page.run("document.getElementById('statement').value = 'decimal_error.ofx'")
+    page.press("#import [type=submit]")
+    page.shows("#syncs tr:first-child", "malformed file")
+    page.shows("#sync-statistics", "file import: 0 of 1 succeeded")
+    page.shows("#sync-statistics", "account sync: 1 of 1 succeeded")
 
 
 def test_categories_are_filtered_and_come_back(page: Page) -> None:
@@ -218,7 +271,7 @@ def test_the_policy_holds_back_what_the_page_never_does(page: Page, code: str) -
 
 
 def test_screenshots_are_left_for_a_person(page: Page, shots: Path) -> None:
-    page.look_like(1360, 900)
+    page.look_like(1280, 900)
     page.photograph(shots / "1-empty.png")
     page.begin("My savings")
     for command, state in (("connect", "active"), ("sync", "active"), ("refresh", "active")):
@@ -235,10 +288,9 @@ def test_screenshots_are_left_for_a_person(page: Page, shots: Path) -> None:
     page.command("fail")
     page.shows("#outcome", "refused")
     page.photograph(shots / "3-refused.png")
-    page.look_like(1360, 900, dark=True)
-    page.photograph(shots / "4-dark.png")
-    page.look_like(390, 844, phone=True)
-    page.photograph(shots / "5-phone.png")
-    page.look_like(390, 844, phone=True, dark=True)
-    page.photograph(shots / "6-phone-dark.png")
-    assert len(list(shots.glob("*.png"))) >= 6
+    views = ((1280, 900, "screen"), (768, 1024, "tablet"), (360, 740, "phone"))
+    for number, (width, height, name) in enumerate(views, 4):
+        for dark in (False, True):
+            page.look_like(width, height, dark=dark, phone=width < 1000)
+            page.photograph(shots / f"{number}-{name}{'-dark' if dark else ''}.png")
+    assert len(list(shots.glob("*.png"))) >= 9

@@ -21,7 +21,7 @@ from dashtam_events.catalogue import CATALOGUE
 from dashtam_events.cli.web import create_app
 from dashtam_events.cli.web.commands import COMMANDS
 from dashtam_events.cli.web.imports import STATEMENTS
-from dashtam_events.cli.web.picture import PLACES, svg
+from dashtam_events.cli.web.picture import TALL, WIDE, svg
 from dashtam_events.connection import ConnectionStatus, ProviderConnectionError
 from dashtam_events.connection._machine import TRANSITIONS
 from dashtam_events.recorded import StreamId, UnknownEvent
@@ -277,9 +277,10 @@ async def test_the_page_names_nothing_that_is_elsewhere(service: httpx.AsyncClie
     assert hosts <= {"www.w3.org"}
 
 
-def test_the_diagram_holds_every_row_of_the_table() -> None:
-    drawn = svg()
-    assert set(PLACES) == set(ConnectionStatus)
+@pytest.mark.parametrize("layout", [WIDE, TALL], ids=lambda layout: layout.name)
+def test_the_diagram_holds_every_row_of_the_table(layout: Any) -> None:
+    drawn = svg(layout)
+    assert set(layout.places) == set(ConnectionStatus)
     for status, transitions in TRANSITIONS.items():
         assert f'data-state="{status}"' in drawn
         for to in transitions.values():
@@ -295,6 +296,20 @@ async def test_the_page_carries_the_table_and_every_command(service: httpx.Async
     events = {event.__name__ for events in TRANSITIONS.values() for event in events}
     assert {each["event"] for each in tables["commands"]} == events
     assert tables["transitions"]["disconnected"] == {}
+
+
+async def test_the_page_carries_why_each_command_is_refused(service: httpx.AsyncClient) -> None:
+    found = re.search(r'id="tables">(.*?)</script>', (await service.get("/")).text)
+    assert found is not None
+    refusals = json.loads(found[1])["refusals"]
+    for status, transitions in TRANSITIONS.items():
+        reasons = refusals[status]
+        assert set(reasons) == {
+            name for name in COMMANDS if COMMANDS[name].event not in transitions
+        }
+        said = {name: reason for name, reason in reasons.items() if name != "disconnect"}
+        assert set(said.values()) <= set(ProviderConnectionError)
+    assert refusals["disconnected"]["disconnect"] is None
 
 
 def test_the_command_says_where_the_page_is_and_ends_with_ctrl_c(file: Path) -> None:

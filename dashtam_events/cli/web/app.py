@@ -20,8 +20,9 @@ from dashtam_events._ids import new_id
 from dashtam_events.cli.story import DEMO_USER
 from dashtam_events.cli.web.answers import BadBody, answer, body_of, problem
 from dashtam_events.cli.web.appended import CATEGORIES, AppendedEvent
+from dashtam_events.cli.web.commands import refusal
 from dashtam_events.cli.web.guard import Guard
-from dashtam_events.cli.web.ledger import Ledger, refusal
+from dashtam_events.cli.web.ledger import Ledger
 from dashtam_events.cli.web.page import STATIC, page
 from dashtam_events.cli.web.trail import following_trail
 from dashtam_events.errors import AggregateNotFound, InvalidCursor

@@ -5,10 +5,12 @@ from datetime import timedelta
 from typing import Any, TypeAlias
 
 import attrs
+from returns.pipeline import is_successful
 from returns.result import Result
 
 from dashtam_events._clock import now
 from dashtam_events._frozen import FrozenDict
+from dashtam_events._ids import new_id
 from dashtam_events.catalogue.provider import (
     ProviderConnectionExpired,
     ProviderConnectionFailed,
@@ -18,15 +20,18 @@ from dashtam_events.catalogue.provider import (
     ProviderDisconnectionSucceeded,
     ProviderTokenRefreshSucceeded,
 )
+from dashtam_events.cli.story import DEMO_USER
 from dashtam_events.connection import (
+    ConnectionStatus,
     CredentialType,
     ProviderConnection,
     ProviderConnectionError,
     ProviderCredentials,
 )
+from dashtam_events.connection._machine import TRANSITIONS
 from dashtam_events.event import DomainEvent
 
-__all__ = ["COMMANDS", "Command"]
+__all__ = ["COMMANDS", "Command", "refusal", "refusals"]
 
 _Answer: TypeAlias = Result[None, ProviderConnectionError]
 
@@ -65,13 +70,6 @@ COMMANDS: Mapping[str, Command] = FrozenDict(
             ProviderConnectionSucceeded,
             lambda connection: connection.mark_connected(_fresh()),
         ),
-        "fail": Command(
-            "Fail",
-            "The bank turns the user away",
-            'connection.mark_failed("user_denied_access")',
-            ProviderConnectionFailed,
-            lambda connection: connection.mark_failed("user_denied_access"),
-        ),
         "sync": Command(
             "Sync",
             "Accounts and balances are fetched",
@@ -100,6 +98,13 @@ COMMANDS: Mapping[str, Command] = FrozenDict(
             ProviderConnectionRevoked,
             lambda connection: connection.mark_revoked("user_revoked"),
         ),
+        "fail": Command(
+            "Fail",
+            "The bank turns the user away",
+            'connection.mark_failed("user_denied_access")',
+            ProviderConnectionFailed,
+            lambda connection: connection.mark_failed("user_denied_access"),
+        ),
         "disconnect": Command(
             "Disconnect",
             "It ends for good, credentials and all",
@@ -109,4 +114,38 @@ COMMANDS: Mapping[str, Command] = FrozenDict(
         ),
     }
 )
-"""The commands by the name that the page sends, in the order of its buttons."""
+"""The commands by the name that the page sends, in the order of its buttons.
+
+What one does usually comes first; what cannot be undone comes last.
+"""
+
+
+def refusal(answer: Result[None, ProviderConnectionError]) -> str | None:
+    """Why a command was refused; None where it was not."""
+    return None if is_successful(answer) else str(answer.failure())
+
+
+def refusals() -> dict[ConnectionStatus, dict[str, str | None]]:
+    """What a connection says, in each state, to the commands that lead nowhere: it is asked."""
+    return {
+        status: {
+            name: refusal(command.decide(connection))
+            for name, command in COMMANDS.items()
+            if command.event not in TRANSITIONS[status]
+        }
+        for status, connection in _one_in_each_state().items()
+    }
+
+
+def _one_in_each_state() -> dict[ConnectionStatus, ProviderConnection]:
+    found: dict[ConnectionStatus, ProviderConnection] = {}
+    ways: list[tuple[str, ...]] = [()]
+    for way in ways:
+        connection = ProviderConnection.start(
+            user_id=DEMO_USER, provider_id=new_id(), provider_slug="schwab"
+        )
+        for name in way:
+            COMMANDS[name].decide(connection)
+        if found.setdefault(connection.status, connection) is connection:
+            ways += [(*way, name) for name in COMMANDS]
+    return found

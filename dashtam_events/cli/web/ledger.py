@@ -27,7 +27,7 @@ from dashtam_events.store.protocol import EventStore
 from dashtam_events.store.sqlite import SQLiteEventStore
 from dashtam_events.views import ConnectionSummary
 
-__all__ = ["Ledger", "refusal"]
+__all__ = ["Ledger"]
 
 
 class Ledger:
@@ -171,8 +171,3 @@ def _summarized(summary: ConnectionSummary, stream: str, version: int) -> dict[s
     """The same, as the view tells it."""
     told = attrs.asdict(summary)
     return told | {"id": summary.connection_id, "stream": stream, "version": version}
-
-
-def refusal(answer: Result[None, ProviderConnectionError]) -> str | None:
-    """Why a command was refused; None where it was not."""
-    return None if is_successful(answer) else str(answer.failure())

@@ -5,9 +5,9 @@ from functools import cache
 from pathlib import Path
 
 from dashtam_events.cli.web.appended import CATEGORIES
-from dashtam_events.cli.web.commands import COMMANDS
+from dashtam_events.cli.web.commands import COMMANDS, refusals
 from dashtam_events.cli.web.imports import STATEMENTS
-from dashtam_events.cli.web.picture import svg
+from dashtam_events.cli.web.picture import TALL, WIDE, svg
 from dashtam_events.connection._machine import START, TRANSITIONS
 
 __all__ = ["STATIC", "page"]
@@ -22,7 +22,8 @@ def page() -> str:
     text = (STATIC / "index.html").read_text(encoding="utf-8")
     # In HTML a script, of data too, ends at the first `</script`.
     tables = json.dumps(_tables()).replace("<", "\\u003c")
-    return text.replace("<!-- diagram -->", svg()).replace("<!-- tables -->", tables)
+    diagrams = svg(WIDE) + svg(TALL)
+    return text.replace("<!-- diagram -->", diagrams).replace("<!-- tables -->", tables)
 
 
 def _tables() -> dict[str, object]:
@@ -33,6 +34,7 @@ def _tables() -> dict[str, object]:
             status: {event.__name__: to for event, to in transitions.items()}
             for status, transitions in TRANSITIONS.items()
         },
+        "refusals": refusals(),
         "commands": [command.described(name) for name, command in COMMANDS.items()],
         "categories": CATEGORIES,
         "statements": STATEMENTS,

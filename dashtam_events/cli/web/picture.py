@@ -10,23 +10,58 @@ from dashtam_events.cli.web.commands import COMMANDS
 from dashtam_events.connection import ConnectionStatus
 from dashtam_events.connection._machine import TRANSITIONS
 
-__all__ = ["PLACES", "svg"]
+__all__ = ["TALL", "WIDE", "svg"]
 
-_WIDTH, _HEIGHT = 520, 372
-_HALF_WIDTH, _HALF_HEIGHT = 64, 20
-_BEND = 24.0
+_GAP = 3
+_LOOP = 62
 
-PLACES: Mapping[ConnectionStatus, tuple[int, int]] = FrozenDict(
-    {
-        ConnectionStatus.PENDING: (68, 62),
-        ConnectionStatus.ACTIVE: (260, 130),
-        ConnectionStatus.EXPIRED: (452, 62),
-        ConnectionStatus.REVOKED: (452, 222),
-        ConnectionStatus.FAILED: (68, 222),
-        ConnectionStatus.DISCONNECTED: (260, 338),
-    }
+
+@attrs.frozen
+class _Layout:
+    """Where the middle of each state stands on a canvas, and half the size of their boxes."""
+
+    name: str
+    size: tuple[int, int]
+    half: tuple[int, int]
+    places: Mapping[ConnectionStatus, tuple[int, int]]
+    bend: float
+
+
+WIDE = _Layout(
+    "wide",
+    (520, 344),
+    (64, 20),
+    FrozenDict(
+        {
+            ConnectionStatus.PENDING: (68, 34),
+            ConnectionStatus.ACTIVE: (260, 102),
+            ConnectionStatus.EXPIRED: (452, 34),
+            ConnectionStatus.REVOKED: (452, 194),
+            ConnectionStatus.FAILED: (68, 194),
+            ConnectionStatus.DISCONNECTED: (260, 310),
+        }
+    ),
+    bend=24.0,
 )
-"""Where the middle of each state stands."""
+"""For half a screen."""
+
+TALL = _Layout(
+    "tall",
+    (320, 376),
+    (56, 18),
+    FrozenDict(
+        {
+            ConnectionStatus.PENDING: (60, 24),
+            ConnectionStatus.ACTIVE: (160, 140),
+            ConnectionStatus.EXPIRED: (260, 24),
+            ConnectionStatus.REVOKED: (260, 242),
+            ConnectionStatus.FAILED: (60, 242),
+            ConnectionStatus.DISCONNECTED: (160, 352),
+        }
+    ),
+    bend=20.0,
+)
+"""For a phone, where the text of the other would be too small."""
 
 _COMMAND_OF = {command.event: name for name, command in COMMANDS.items()}
 
@@ -41,13 +76,19 @@ class _Edge:
     has_return: bool
 
 
-def svg() -> str:
+def svg(layout: _Layout) -> str:
     """The diagram. Its parts carry `data-state` and `data-from`, for a page to light them."""
-    parts = [*map(_arrow, _edges()), *map(_label, _edges()), *map(_box, PLACES)]
+    edges = _edges()
+    parts = [
+        *(_arrow(layout, edge) for edge in edges),
+        *(_label(layout, edge) for edge in edges),
+        *(_box(layout, status) for status in layout.places),
+    ]
+    (width, height), tip, title = layout.size, f"tip-{layout.name}", f"states-{layout.name}"
     return (
-        f'<svg class="states" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
-        'aria-labelledby="states-title"><title id="states-title">The states of a connection'
-        '</title><defs><marker id="tip" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" '
+        f'<svg class="states {layout.name}" viewBox="0 0 {width} {height}" role="img" '
+        f'aria-labelledby="{title}"><title id="{title}">The states of a connection'
+        f'</title><defs><marker id="{tip}" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" '
         'markerHeight="7" orient="auto-start-reverse"><path d="M0 0 10 5 0 10z"/></marker></defs>'
         f"{''.join(parts)}</svg>"
     )
@@ -63,22 +104,23 @@ def _edges() -> list[_Edge]:
     return edges
 
 
-def _arrow(edge: _Edge) -> str:
-    return f'<path class="edge" {_about(edge)} d="{_course(edge)}" marker-end="url(#tip)"/>'
+def _arrow(layout: _Layout, edge: _Edge) -> str:
+    course, tip = _course(layout, edge), f"url(#tip-{layout.name})"
+    return f'<path class="edge" {_about(edge)} d="{course}" marker-end="{tip}"/>'
 
 
-def _label(edge: _Edge) -> str:
-    x, y = _middle(edge)
+def _label(layout: _Layout, edge: _Edge) -> str:
+    x, y = _middle(layout, edge)
     text = escape(", ".join(edge.commands))
     return f'<text class="verb" {_about(edge)} x="{x:.0f}" y="{y:.0f}">{text}</text>'
 
 
-def _box(status: ConnectionStatus) -> str:
-    x, y = PLACES[status]
+def _box(layout: _Layout, status: ConnectionStatus) -> str:
+    (x, y), (wide, high) = layout.places[status], layout.half
     end = " terminal" if status in ConnectionStatus.terminal_states() else ""
     return (
-        f'<g class="state{end}" data-state="{status}"><rect x="{x - _HALF_WIDTH}" '
-        f'y="{y - _HALF_HEIGHT}" width="{2 * _HALF_WIDTH}" height="{2 * _HALF_HEIGHT}" rx="10"/>'
+        f'<g class="state{end}" data-state="{status}"><rect x="{x - wide}" '
+        f'y="{y - high}" width="{2 * wide}" height="{2 * high}" rx="10"/>'
         f'<text x="{x}" y="{y}">{status.name}</text></g>'
     )
 
@@ -87,43 +129,51 @@ def _about(edge: _Edge) -> str:
     return f'data-from="{edge.source}" data-to="{edge.target}"'
 
 
-def _course(edge: _Edge) -> str:
+def _course(layout: _Layout, edge: _Edge) -> str:
     if edge.source is edge.target:
-        x, y = PLACES[edge.source]
-        top = y - _HALF_HEIGHT
-        return f"M{x - 22} {top}C{x - 48} {top - 62} {x + 48} {top - 62} {x + 22} {top}"
-    bend_x, bend_y = _bend(edge)
-    start = _border(PLACES[edge.source], (bend_x, bend_y))
-    end = _border(PLACES[edge.target], (bend_x, bend_y))
+        x, y = layout.places[edge.source]
+        top = y - layout.half[1]
+        return f"M{x - 22} {top}C{x - 48} {top - _LOOP} {x + 48} {top - _LOOP} {x + 22} {top}"
+    bend_x, bend_y = _bend(layout, edge)
+    start = _border(layout, edge.source, (bend_x, bend_y))
+    end = _border(layout, edge.target, (bend_x, bend_y))
     return f"M{start[0]:.0f} {start[1]:.0f}Q{bend_x:.0f} {bend_y:.0f} {end[0]:.0f} {end[1]:.0f}"
 
 
-def _bend(edge: _Edge) -> tuple[float, float]:
+def _bend(layout: _Layout, edge: _Edge) -> tuple[float, float]:
     """The point that a curve is drawn towards; arrows there and back keep apart."""
-    (x1, y1), (x2, y2) = PLACES[edge.source], PLACES[edge.target]
+    (x1, y1), (x2, y2) = layout.places[edge.source], layout.places[edge.target]
     length = ((x2 - x1) ** 2 + (y2 - y1) ** 2) ** 0.5
-    aside = _BEND if edge.has_return else 0.0
+    aside = layout.bend if edge.has_return else 0.0
     return (
         (x1 + x2) / 2 - (y2 - y1) / length * aside,
         (y1 + y2) / 2 + (x2 - x1) / length * aside,
     )
 
 
-def _border(middle: tuple[int, int], towards: tuple[float, float]) -> tuple[float, float]:
+def _border(
+    layout: _Layout, status: ConnectionStatus, towards: tuple[float, float]
+) -> tuple[float, float]:
     """Where a line from the middle of a state to a point leaves its box."""
-    x, y = middle
+    (x, y), (wide, high) = layout.places[status], layout.half
     dx, dy = towards[0] - x, towards[1] - y
     scale = min(
-        (_HALF_WIDTH + 3) / abs(dx) if dx else float("inf"),
-        (_HALF_HEIGHT + 3) / abs(dy) if dy else float("inf"),
+        (wide + _GAP) / abs(dx) if dx else float("inf"),
+        (high + _GAP) / abs(dy) if dy else float("inf"),
     )
     return x + dx * scale, y + dy * scale
 
 
-def _middle(edge: _Edge) -> tuple[float, float]:
+def _middle(layout: _Layout, edge: _Edge) -> tuple[float, float]:
     if edge.source is edge.target:
-        x, y = PLACES[edge.source]
-        return x, y - _HALF_HEIGHT - 54
-    bend_x, bend_y = _bend(edge)
-    (x1, y1), (x2, y2) = PLACES[edge.source], PLACES[edge.target]
-    return (x1 + x2) / 4 + bend_x / 2, (y1 + y2) / 4 + bend_y / 2
+        x, y = layout.places[edge.source]
+        return x, y - layout.half[1] - _LOOP + 8
+    bend_x, bend_y = _bend(layout, edge)
+    (x1, y1), (x2, y2) = layout.places[edge.source], layout.places[edge.target]
+    # Beside the middle of what goes straight down stand boxes.
+    to = 0.62 if x1 == x2 else 0.5
+    back = 1 - to
+    return (
+        back * back * x1 + 2 * to * back * bend_x + to * to * x2,
+        back * back * y1 + 2 * to * back * bend_y + to * to * y2,
+    )

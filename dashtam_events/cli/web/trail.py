@@ -1,8 +1,7 @@
 """The audit trail of the page: it follows the store, so that it holds what anybody wrote there."""
 
-import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
 
@@ -33,14 +32,9 @@ async def following_trail(store: EventStore, path: Path) -> AsyncGenerator[Audit
         await create_audit_tables(engine)
         trail = AuditLog(engine)
         start = await _reached(store, trail) or BEGINNING
-        relay = Relay(store, _bus(engine), start=start, poll=1.0)
-        running = asyncio.create_task(relay.run(), name="dashtam-events-demo-audit")
-        try:
+        start = await _reached(store, trail) or BEGINNING
+        async with Relay(store, _bus(engine), start=start, poll=1.0):
             yield trail
-        finally:
-            running.cancel()
-            with suppress(asyncio.CancelledError):
-                await running
     finally:
         await engine.dispose()
 

@@ -29,6 +29,8 @@ async function request(path, body) {
 function choose(id) {
   chosen = id;
   past = null;
+  draw.refused(null);
+  outcome("", "");
   redraw();
 }
 
@@ -61,9 +63,11 @@ async function command(name) {
   const connection = model.connections.get(chosen);
   if (!connection) return;
   backToNow();
+  draw.refused(null);
   const answer = await ask(`/api/connections/${connection.id}/${name}`, code, {});
   if (!answer.ok) {
     outcome("refused", `${label}: refused. ${answer.detail}`);
+    draw.refused(name);
     if (answer.status === 409) trace.refused(code, answer.detail, connection);
   } else if (connection.status === "disconnected") {
     outcome("", "It has ended already: that is fine, and nothing was recorded.");
@@ -86,24 +90,38 @@ function appended(event) {
   } else {
     trace.heard(event, connection);
   }
-  say(connection ? `${event.name}: ${connection.name} is ${connection.status}` : event.name);
+  if (event.phase !== "progress") {
+    say(connection ? `${event.name}: ${connection.name} is ${connection.status}` : event.name);
+  }
   redrawSoon();
   auditSoon();
+  if (event.category === "data_sync" && event.phase !== "progress") syncsSoon();
 }
 
-let auditTimer = 0;
-function auditSoon() {
-  clearTimeout(auditTimer);
-  auditTimer = setTimeout(showAudit, 400);
+const soon = (what) => {
+  let timer = 0;
+  return () => {
+    clearTimeout(timer);
+    timer = setTimeout(what, 400);
+  };
+};
+const auditSoon = soon(() => showAudit());
+const syncsSoon = soon(() => showSyncs());
+
+async function showSyncs() {
+  const told = await request("/api/syncs");
+  if (told.ok) draw.syncs(told, model.connections);
 }
 
 let older = null;
 async function showAudit(cursor) {
-  const path = typeof cursor === "string" ? `/api/audit?cursor=${encodeURIComponent(cursor)}` : "/api/audit";
+  const path = cursor ? `/api/audit?cursor=${encodeURIComponent(cursor)}` : "/api/audit";
   const page = await request(path);
   if (!page.ok) return;
-  draw.audit(page.records, typeof cursor === "string");
+  draw.audit(page.records, Boolean(cursor));
   older = page.next;
+  // A button that goes must not take the focus with it.
+  if (older === null && document.activeElement === element("older")) element("audit-region").focus();
   element("older").hidden = older === null;
 }
 
@@ -142,6 +160,7 @@ async function load() {
   snapshot.events.forEach((event) => draw.logged(event, false));
   redraw();
   showAudit();
+  showSyncs();
   return snapshot.cursor;
 }
 

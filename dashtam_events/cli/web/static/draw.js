@@ -18,6 +18,7 @@ function make(tag, attributes = {}, ...children) {
 const clock = (time) => make("time", { datetime: time, title: new Date(time).toLocaleString() },
   new Date(time).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" }));
 
+const words = (name) => String(name).replaceAll("_", " ");
 const spaced = (name) => name.replace(/([a-z])([A-Z])/g, "$1\u200b$2");
 
 export function connections(all, chosen, choose) {
@@ -38,9 +39,32 @@ export function connections(all, chosen, choose) {
 
 export function commands(all, press) {
   element("commands").replaceChildren(...all.map((each) => make("button", {
-    type: "button", "data-command": each.name, "data-event": each.event, title: each.meaning,
+    type: "button", "data-command": each.name, "data-event": each.event,
+    "aria-labelledby": `label-${each.name}`, "aria-describedby": `why-${each.name}`,
     onclick: () => press(each.name),
-  }, each.label)));
+  },
+  make("span", { class: "label", id: `label-${each.name}` }, each.label),
+  make("span", { class: "why", id: `why-${each.name}` }, each.meaning))));
+}
+
+// What a button does, or why it would not: it stands where the finger is.
+function possible(shown, tables) {
+  let usual = null;
+  for (const { name, event, meaning } of tables.commands) {
+    const button = document.querySelector(`[data-command="${name}"]`);
+    const lit = event in tables.transitions[shown.status];
+    if (lit && name !== "disconnect") usual ??= name;
+    button.classList.toggle("lit", lit);
+    button.classList.toggle("usual", usual === name);
+    element(`why-${name}`).textContent = lit ? meaning
+      : tables.refusals[shown.status][name] ?? "It has ended already";
+  }
+}
+
+export function refused(name) {
+  for (const button of document.querySelectorAll("#commands button")) {
+    button.classList.toggle("refused", button.dataset.command === name);
+  }
 }
 
 export function life(connection, past, tables) {
@@ -48,22 +72,18 @@ export function life(connection, past, tables) {
   if (!connection) return;
   const shown = past ?? connection;
   element("life-title").textContent = `The life of ${connection.name}`;
-  const possible = tables.transitions[shown.status];
   for (const part of document.querySelectorAll("svg.states [data-state]")) {
     part.classList.toggle("current", part.dataset.state === shown.status);
   }
   for (const part of document.querySelectorAll("svg.states [data-from]")) {
     part.classList.toggle("lit", part.dataset.from === shown.status);
   }
-  element("states-title").textContent =
-    `The states of a connection. ${connection.name} ${past ? "was" : "is"} ${shown.status}.`;
-  document.querySelector("svg.states").classList.toggle("past", Boolean(past));
-  for (const button of document.querySelectorAll("#commands button")) {
-    const lit = button.dataset.event in possible;
-    button.classList.toggle("lit", lit);
-    button.setAttribute("aria-label", lit ? button.textContent
-      : `${button.textContent}, not possible now: press to hear why`);
+  for (const picture of document.querySelectorAll("svg.states")) {
+    picture.querySelector("title").textContent =
+      `The states of a connection. ${connection.name} ${past ? "was" : "is"} ${shown.status}.`;
+    picture.classList.toggle("past", Boolean(past));
   }
+  possible(shown, tables);
   slider(connection, past);
 }
 
@@ -101,7 +121,8 @@ function progressText({ name, fields }) {
     FileImportAttempted: "begun",
     FileImportProgress: `${fields.records_processed} of ${fields.total_records}`,
     FileImportSucceeded: `done: ${fields.transaction_count} transactions`,
-    FileImportFailed: `refused: ${String(fields.reason).replaceAll("_", " ")}`,
+    FileImportFailed: fields.reason === "interrupted" ? "interrupted: the server was gone"
+      : `refused: ${words(fields.reason)}`,
   }[name];
   return make("span", { class: "file-state" }, text);
 }
@@ -114,7 +135,7 @@ export function statements(names) {
 export function filters(categories) {
   const boxes = categories.map((category) => make("label", {},
     make("input", { type: "checkbox", name: "category", value: category, checked: true, onchange: filter }),
-    category.replace("_", " ")));
+    words(category)));
   element("filters").append(...boxes);
   filter();
 }
@@ -163,16 +184,55 @@ const heardBy = (heard) => [
   heard.live && `browser (${heard.live})`,
 ].filter(Boolean).join(", ");
 
+const row = (...cells) => make("tr", { role: "row" }, ...cells);
+const cell = (attributes, ...children) => make("td", { role: "cell", ...attributes }, ...children);
+const badge = (outcome) => cell({ class: "end" },
+  make("span", { class: "badge", "data-outcome": outcome }, outcome));
+
 export function audit(records, further) {
-  const rows = records.map((record) => make("tr", { "data-event-id": record.event_id },
-    make("td", {}, clock(record.occurred_at)),
-    make("td", { class: "action" }, record.action),
-    make("td", {}, make("span", { class: "badge", "data-outcome": record.outcome }, record.outcome)),
-    make("td", {}, record.ip_address),
-    make("td", {}, make("code", { title: record.leaf_hash }, record.leaf_hash.slice(0, 8)))));
+  const rows = records.map((record) => {
+    const made = row(
+      cell({ "data-label": "" }, clock(record.occurred_at)),
+      cell({ class: "main action" }, record.action.replaceAll("_", "_\u200b")),
+      badge(record.outcome),
+      cell({ "data-label": "from " }, record.ip_address),
+      cell({ "data-label": "hash " }, make("code", { title: record.leaf_hash }, record.leaf_hash.slice(0, 8))));
+    made.dataset.eventId = record.event_id;
+    return made;
+  });
   if (further) element("audit").append(...rows);
   else element("audit").replaceChildren(...rows);
   element("no-audit").hidden = element("audit").children.length > 0;
+}
+
+const BROUGHT = {
+  account_sync: "accounts",
+  transaction_sync: "transactions",
+  holdings_sync: "holdings",
+  file_import: "transactions",
+};
+
+const took = (seconds) => seconds < 0.1 ? "under 0.1 s" : `${seconds.toFixed(1)} s`;
+
+export function syncs({ attempts, statistics }, connections) {
+  element("syncs").replaceChildren(...attempts.map((each) => row(
+    cell({ "data-label": "" }, clock(each.started_at ?? each.ended_at)),
+    cell({ class: "main" }, words(each.workflow), about(each, connections)),
+    badge(each.outcome),
+    cell({ "data-label": "" }, each.items === null ? words(each.reason ?? "") : `${each.items} ${BROUGHT[each.workflow]}`),
+    cell({ "data-label": "took " }, each.seconds === null ? "" : took(each.seconds)))));
+  element("no-syncs").hidden = attempts.length > 0;
+  element("sync-statistics").textContent = statistics.map(summary).join(" \u00b7 ");
+}
+
+function about(attempt, connections) {
+  const name = connections.get(attempt.connection_id)?.name;
+  return name ? make("span", { class: "whose" }, name) : null;
+}
+
+function summary({ workflow, attempts, succeeded, mean_seconds: mean }) {
+  const average = mean === null ? "" : `, on average ${took(mean)}`;
+  return `${words(workflow)}: ${succeeded} of ${attempts} succeeded${average}`;
 }
 
 const WORDS = {

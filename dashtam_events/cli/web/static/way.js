@@ -52,19 +52,23 @@ export const trace = {
   },
 };
 
-// A screen reader is told of the last thing that happened, and not more often than it can speak.
+// A screen reader is told of the last thing that happened: soon, and then not again for a while.
+const SOON = 1500;
+const LATER = 8000;
 const announcer = document.getElementById("announcer");
 let waiting = null;
 let more = 0;
+let spoken = -LATER;
 
 export function say(text) {
   if (waiting !== null) more += 1;
-  else setTimeout(speak, 1500);
+  else setTimeout(speak, Math.max(SOON, spoken + LATER - performance.now()));
   waiting = text;
 }
 
 function speak() {
   announcer.textContent = more ? `${more + 1} events. The last: ${waiting}` : waiting;
+  spoken = performance.now();
   waiting = null;
   more = 0;
 }
