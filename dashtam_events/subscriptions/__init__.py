@@ -14,6 +14,7 @@ from dashtam_events.subscriptions.errors import (
     CheckpointConflict,
     CheckpointError,
     CheckpointUnavailable,
+    InboxUnavailable,
     ProjectionError,
     ProjectionMismatch,
     ProjectionOutdated,
@@ -29,7 +30,7 @@ from dashtam_events.subscriptions.health import (
     SubscriptionState,
 )
 from dashtam_events.subscriptions.memory import InMemoryCheckpointStore
-from dashtam_events.subscriptions.relay import Relay
+from dashtam_events.subscriptions.relay import CloudEventPublisher, Publisher, Relay
 from dashtam_events.subscriptions.retrying import Parking, Retry, Verdict, classify
 from dashtam_events.subscriptions.subscription import RecordedHandler, Subscription
 
@@ -41,9 +42,11 @@ __all__ = [
     "CheckpointError",
     "CheckpointStore",
     "CheckpointUnavailable",
+    "CloudEventPublisher",
     "ErrorPlace",
     "Health",
     "InMemoryCheckpointStore",
+    "InboxUnavailable",
     "Observer",
     "ParkedEvent",
     "ParkedState",
@@ -51,6 +54,7 @@ __all__ = [
     "ProjectionError",
     "ProjectionMismatch",
     "ProjectionOutdated",
+    "Publisher",
     "RecordedHandler",
     "Relay",
     "Retry",

@@ -4,6 +4,7 @@ DashtamEventsError
 ├── CheckpointError            how far a subscription has come could not be kept
 │   ├── CheckpointConflict     another runner moved it
 │   └── CheckpointUnavailable  the database underneath failed
+├── InboxUnavailable           an event could not be claimed, because the database failed
 ├── TooManyParked              a subscription stopped, because too many events failed in it
 └── ProjectionError
 ├── ProjectionOutdated     its tables were made by another version of it
@@ -16,6 +17,7 @@ __all__ = [
     "CheckpointConflict",
     "CheckpointError",
     "CheckpointUnavailable",
+    "InboxUnavailable",
     "ProjectionError",
     "ProjectionMismatch",
     "ProjectionOutdated",
@@ -59,6 +61,21 @@ class CheckpointUnavailable(CheckpointError):
 
     def __str__(self) -> str:
         return f"{self.subscription}: the checkpoint cannot be reached: {self.reason}"
+
+
+class InboxUnavailable(DashtamEventsError):
+    """The database of an inbox failed; `reason` names the error underneath.
+
+    Roll back: whether an event was dealt with is known when it comes again.
+    """
+
+    def __init__(self, consumer: str, reason: str) -> None:
+        super().__init__(consumer, reason)
+        self.consumer = consumer
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.consumer}: the inbox cannot be reached: {self.reason}; roll back"
 
 
 class TooManyParked(DashtamEventsError):

@@ -16,13 +16,13 @@ from dashtam_events.registry import EventRegistry
 from dashtam_events.store import EventStore, InMemoryEventStore, SQLiteEventStore
 from dashtam_events.subscriptions import (
     CheckpointStore,
+    CloudEventPublisher,
     InMemoryCheckpointStore,
     Relay,
     Retry,
     Signal,
     SignalKind,
 )
-from dashtam_events.subscriptions.relay import CloudEventPublisher
 from tests.subscriptions.houses import REGISTRY, DoorOpened, WindowOpened, open_doors, open_windows
 
 LAST = 999

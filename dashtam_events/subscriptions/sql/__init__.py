@@ -11,6 +11,7 @@ if find_spec("sqlalchemy") is None:
     raise MissingExtra("sqlalchemy")
 
 from dashtam_events.subscriptions.sql.checkpoints import SQLCheckpointStore
+from dashtam_events.subscriptions.sql.inbox import Inbox
 from dashtam_events.subscriptions.sql.projection import Projection, upsert
 from dashtam_events.subscriptions.sql.projector import Projector
 from dashtam_events.subscriptions.sql.rebuild import rebuild
@@ -22,6 +23,7 @@ from dashtam_events.subscriptions.sql.schema import (
 
 __all__ = [
     "SUBSCRIPTION_METADATA",
+    "Inbox",
     "Projection",
     "Projector",
     "SQLCheckpointStore",
