@@ -9,20 +9,25 @@ from dashtam_events.subscriptions.checkpoint import (
     CheckpointStore,
     ParkedEvent,
     ParkedState,
+    Renewal,
 )
 from dashtam_events.subscriptions.errors import (
     CheckpointConflict,
     CheckpointError,
     CheckpointUnavailable,
     InboxUnavailable,
+    PartitionMismatch,
     ProjectionError,
+    ProjectionFailed,
     ProjectionMismatch,
     ProjectionOutdated,
     TooManyParked,
 )
 from dashtam_events.subscriptions.following import follow
+from dashtam_events.subscriptions.group import ConsumerGroup
 from dashtam_events.subscriptions.health import (
     ErrorPlace,
+    GroupHealth,
     Health,
     Observer,
     Signal,
@@ -30,6 +35,7 @@ from dashtam_events.subscriptions.health import (
     SubscriptionState,
 )
 from dashtam_events.subscriptions.memory import InMemoryCheckpointStore
+from dashtam_events.subscriptions.partitions import Lease, current_lease, partition_of
 from dashtam_events.subscriptions.relay import CloudEventPublisher, Publisher, Relay
 from dashtam_events.subscriptions.retrying import Parking, Retry, Verdict, classify
 from dashtam_events.subscriptions.subscription import RecordedHandler, Subscription
@@ -43,20 +49,26 @@ __all__ = [
     "CheckpointStore",
     "CheckpointUnavailable",
     "CloudEventPublisher",
+    "ConsumerGroup",
     "ErrorPlace",
+    "GroupHealth",
     "Health",
     "InMemoryCheckpointStore",
     "InboxUnavailable",
+    "Lease",
     "Observer",
     "ParkedEvent",
     "ParkedState",
     "Parking",
+    "PartitionMismatch",
     "ProjectionError",
+    "ProjectionFailed",
     "ProjectionMismatch",
     "ProjectionOutdated",
     "Publisher",
     "RecordedHandler",
     "Relay",
+    "Renewal",
     "Retry",
     "Signal",
     "SignalKind",
@@ -66,5 +78,7 @@ __all__ = [
     "TooManyParked",
     "Verdict",
     "classify",
+    "current_lease",
     "follow",
+    "partition_of",
 ]

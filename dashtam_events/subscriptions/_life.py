@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Collection, Generator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
@@ -52,8 +52,12 @@ class Living(ABC):
         if self._ended.is_set():
             return
         self._stopping.set()
-        if asyncio.current_task() is not self._runs_in:
+        if asyncio.current_task() not in self._tasks():
             await self._ended.wait()
+
+    def _tasks(self) -> Collection["asyncio.Task[Any] | None"]:
+        """The tasks that it works in."""
+        return [self._runs_in]
 
     async def finished(self) -> None:
         """Wait until what `async with` started has ended; raises what ended it."""

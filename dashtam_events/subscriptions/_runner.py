@@ -1,10 +1,11 @@
 """The loop under subscriptions and projections: read, deal with it, keep how far that was."""
 
 import asyncio
+import copy
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from itertools import count
+from typing import Self
 
 import attrs
 
@@ -15,14 +16,13 @@ from dashtam_events.store.protocol import EventStore
 from dashtam_events.subscriptions._batches import (
     Batch,
     Item,
-    Start,
     Unreadable,
     read_again,
-    read_batch,
     starting_position,
 )
 from dashtam_events.subscriptions._life import Living
-from dashtam_events.subscriptions._pages import Filter
+from dashtam_events.subscriptions._log import Log, WholeLog
+from dashtam_events.subscriptions._options import Options, Part
 from dashtam_events.subscriptions._parking import failed, unfit, waiting
 from dashtam_events.subscriptions._telling import Teller
 from dashtam_events.subscriptions.checkpoint import (
@@ -32,42 +32,30 @@ from dashtam_events.subscriptions.checkpoint import (
     ParkedState,
 )
 from dashtam_events.subscriptions.errors import (
+    CheckpointConflict,
     CheckpointError,
     CheckpointUnavailable,
+    PartitionMismatch,
     ProjectionError,
     TooManyParked,
 )
-from dashtam_events.subscriptions.health import (
-    Health,
-    Observer,
-    SubscriptionState,
-)
-from dashtam_events.subscriptions.retrying import FailureWindow, Parking, Retry
+from dashtam_events.subscriptions.health import Health, SubscriptionState
+from dashtam_events.subscriptions.retrying import FailureWindow
 
-__all__ = ["Options", "Runner", "Stopped"]
+__all__ = ["UNAVAILABLE", "Runner", "Stopped"]
 
-_UNAVAILABLE = (CheckpointUnavailable, StoreBusy, StoreUnavailable)
+__all__ = ["UNAVAILABLE", "Runner", "Stopped"]
+
+UNAVAILABLE = (CheckpointUnavailable, StoreBusy, StoreUnavailable)
+"""What passes: it is waited for."""
+# A runner ends with these: none of them says anything about the event.
+_ENDS = (CheckpointError, ProjectionError, BusClosed, SessionRequired)
 # A runner ends with these: none of them says anything about the event.
 _ENDS = (CheckpointError, ProjectionError, BusClosed, SessionRequired)
 
 
 class Stopped(Exception):  # nothing went wrong: it leaves a loop within a loop
     """It was stopped while an event was waiting to be tried again."""
-
-
-@attrs.frozen(kw_only=True)
-class Options:
-    """What a runner is set to; subscriptions and projectors say what each of them means."""
-
-    wanted: Filter
-    start: Start | Position | datetime = Start.BEGINNING
-    version: int = 1
-    batch_size: int = attrs.field(default=100, validator=attrs.validators.ge(1))
-    poll: float = 5.0
-    retry: Retry = attrs.field(factory=Retry)
-    parking: Parking = attrs.field(factory=Parking)
-    observer: Observer | None = None
-    until: Position | None = None
 
 
 class Runner(Living):
@@ -81,13 +69,17 @@ class Runner(Living):
         self._store = store
         self._checkpoints = checkpoints
         self._options = options
+        self._log: Log = WholeLog(store=store, wanted=options.wanted, until=options.until)
+        self._partition: int | None = None
+        if options.part is not None:
+            self._log, self._partition = options.part.log, options.part.held.partition
         self._checkpoint: Checkpoint | None = None
         # The log was looked through up to here; nothing between the checkpoint and it is wanted.
         self._read_to: Position | None = None
         self._saved_at = 0.0
         self._parked_streams: frozenset[StreamId] = frozenset()
         self._failures = FailureWindow(options.parking)
-        self._teller = Teller(name, options.observer)
+        self._teller = Teller(name, options.observer, self._partition)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r}, {self._state})"
@@ -100,6 +92,7 @@ class Runner(Living):
 
         Raises:
             CheckpointConflict: another runner moved the checkpoint; this one steps back.
+            PartitionMismatch: it is one of a consumer group.
             TooManyParked: too many events failed.
             RuntimeError: it is running already.
         """
@@ -130,7 +123,7 @@ class Runner(Living):
         """How it is. Raises what the store and the checkpoints raise."""
         position = self._read_to
         if self._checkpoint is None:
-            stored = await self._checkpoints.load(self.name)
+            stored = await self._checkpoints.load(self.name, self._partition or 0)
             position = None if stored is None else stored.position
         end = await self._store.last_position()
         return Health(
@@ -143,12 +136,15 @@ class Runner(Living):
         )
 
     async def _lag(self, position: Position | None) -> float | None:
-        ahead = await read_batch(self._store, position, self._options.wanted, 1)
-        for item in ahead.items:
-            if isinstance(item, Unreadable):
-                return None
-            return max(0.0, (now() - item.recorded_at).total_seconds())
-        return 0.0
+        while True:
+            ahead = await self._log.read(position, 1)
+            for item in ahead.items:
+                if isinstance(item, Unreadable):
+                    return None
+                return max(0.0, (now() - item.recorded_at).total_seconds())
+            if ahead.is_last:
+                return 0.0
+            position = ahead.reached
 
     @abstractmethod
     async def _deal(self, batch: Batch) -> None:
@@ -166,7 +162,7 @@ class Runner(Living):
                     await self._keep_read_position(lazily=True)
                     await self._wait()
                 failures = 0
-            except _UNAVAILABLE as error:
+            except UNAVAILABLE as error:
                 failures += 1
                 self._checkpoint = None
                 self._teller.failed(error)
@@ -174,21 +170,17 @@ class Runner(Living):
         await self._keep_read_position()
 
     async def _wait(self) -> None:
-        reading = self._store.wait(after=self._read_to, timeout=self._options.poll)
-        await self._unless_stopped(reading)
+        await self._unless_stopped(self._log.wait(self._read_to, self._options.poll))
 
     async def _step(self) -> bool:
         """Deal with a batch; True where there was nothing behind it."""
-        options = self._options
         if self._checkpoint is None:
             self._checkpoint = await self._begin()
             self._read_to = self._checkpoint.position
             await self._look_for_parked()
         if self._parked_streams:
             await self._replay()
-        batch = await read_batch(
-            self._store, self._read_to, options.wanted, options.batch_size, options.until
-        )
+        batch = await self._log.read(self._read_to, self._options.batch_size)
         if batch.items:
             await self._deal(batch)
             if self._stopping.is_set():
@@ -198,13 +190,38 @@ class Runner(Living):
 
     async def _begin(self) -> Checkpoint:
         """The checkpoint as it is stored; the first time, where the subscription is to start."""
-        stored = await self._checkpoints.load(self.name)
-        if stored is not None:
-            return stored
-        position = await starting_position(self._store, self._options.start)
-        return await self._checkpoints.begin(
-            Checkpoint(subscription=self.name, position=position, version=self._options.version)
-        )
+        part = self._options.part
+        if part is None:
+            return (await self._partitions(1))[0]
+        stored = await self._checkpoints.load(self.name, part.held.partition)
+        if stored is None or stored.epoch != part.held.epoch:
+            raise _outdated(part)
+        return stored
+
+    async def _partitions(self, count: int) -> tuple[Checkpoint, ...]:
+        """The checkpoints as they are stored; the first time, where the subscription is to start.
+
+        Raises:
+            PartitionMismatch: there are not as many as are wanted.
+        """
+        stored = await self._checkpoints.partitions(self.name)
+        if not stored:
+            position = await starting_position(self._store, self._options.start)
+            first = Checkpoint(
+                subscription=self.name, position=position, version=self._options.version
+            )
+            await self._checkpoints.begin(first, partitions=count)
+            stored = await self._checkpoints.partitions(self.name)
+        if len(stored) != count:
+            raise PartitionMismatch(self.name, len(stored), count)
+        return stored
+
+    def _confined(self, part: Part) -> Self:
+        """The same for one partition."""
+        other = copy.copy(self)
+        options = attrs.evolve(self._options, part=part)
+        Runner.__init__(other, self.name, self._store, self._checkpoints, options)
+        return other
 
     @property
     def _known(self) -> Checkpoint:
@@ -277,9 +294,12 @@ class Runner(Living):
 
         Raises:
             Stopped: there was no time to go on.
+            CheckpointConflict: the lease has run out.
         """
-        retry = self._options.retry
+        retry, part = self._options.retry, self._options.part
         for attempt in count(1):
+            if part is not None and not part.is_held():
+                raise _outdated(part)
             started = asyncio.get_running_loop().time()
             try:
                 await call()
@@ -317,3 +337,8 @@ class Runner(Living):
     def _check_failures(self) -> None:
         if self._failures.is_over:
             raise TooManyParked(self.name, self._failures.failed, self._failures.dealt)
+
+
+def _outdated(part: Part) -> CheckpointConflict:
+    held = part.held
+    return CheckpointConflict(held.subscription, held.partition, held.position)

@@ -19,8 +19,10 @@ _LOGGED = {
 class Teller:
     """Tells of one subscription, and remembers what went wrong last."""
 
-    def __init__(self, subscription: str, observer: Observer | None) -> None:
-        self._subscription = subscription
+    def __init__(
+        self, subscription: str, observer: Observer | None, partition: int | None = None
+    ) -> None:
+        self._subscription, self._partition = subscription, partition
         self._observer = observer
         self.last_error: ErrorPlace | None = None
 
@@ -44,6 +46,7 @@ class Teller:
             Signal(
                 kind=SignalKind.PARKED,
                 subscription=self._subscription,
+                partition=self._partition,
                 position=parked.position,
                 event_type=parked.event_type,
                 error=None if name is None else ErrorPlace(name, place or "unknown"),
@@ -53,13 +56,25 @@ class Teller:
     def saved(self, position: Position | None) -> None:
         """The checkpoint was moved."""
         self._tell(
-            Signal(kind=SignalKind.SAVED, subscription=self._subscription, position=position)
+            Signal(
+                kind=SignalKind.SAVED,
+                subscription=self._subscription,
+                partition=self._partition,
+                position=position,
+            )
         )
 
     def failed(self, error: Exception) -> None:
         """Something failed that is no single event."""
         place = self.note(error)
-        self._tell(Signal(kind=SignalKind.FAILED, subscription=self._subscription, error=place))
+        self._tell(
+            Signal(
+                kind=SignalKind.FAILED,
+                subscription=self._subscription,
+                partition=self._partition,
+                error=place,
+            )
+        )
 
     def _tell_of(
         self, kind: SignalKind, item: Item, seconds: float, error: ErrorPlace | None = None
@@ -70,6 +85,7 @@ class Teller:
             Signal(
                 kind=kind,
                 subscription=self._subscription,
+                partition=self._partition,
                 position=item.position,
                 event_type=type_of(item),
                 seconds=seconds,
@@ -94,6 +110,7 @@ def _told(signal: Signal) -> dict[str, object]:
     error = signal.error
     return {
         "subscription": signal.subscription,
+        "partition": signal.partition,
         "position": signal.position,
         "event_type": signal.event_type,
         "error_type": None if error is None else error.type,

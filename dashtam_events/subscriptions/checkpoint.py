@@ -9,7 +9,7 @@ import attrs
 
 from dashtam_events.recorded import Position, StreamId
 
-__all__ = ["Checkpoint", "CheckpointStore", "ParkedEvent", "ParkedState"]
+__all__ = ["Checkpoint", "CheckpointStore", "ParkedEvent", "ParkedState", "Renewal"]
 
 
 @attrs.frozen(kw_only=True)
@@ -29,6 +29,18 @@ class Checkpoint:
     epoch: int = 0
     owner: str | None = None
     lease_until: datetime | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Renewal:
+    """What a member of a group learns when it renews.
+
+    `partitions` are those of its own that it holds for another lease; `members` are the names of
+    all that are alive, its own among them.
+    """
+
+    partitions: frozenset[int]
+    members: frozenset[str]
 
 
 class ParkedState(StrEnum):
@@ -65,18 +77,56 @@ class ParkedEvent:
 
 
 class CheckpointStore(Protocol):
-    """Keeps checkpoints and parked events.
+    """Keeps checkpoints and parked events, and who holds which partition.
 
     Each method is atomic. Those that take a checkpoint write only where its owner's epoch and
-    its version are still the ones stored.
+    its version are still the ones stored. When a lease ends is judged by one clock for all: that
+    of the database, where it has one.
     """
 
     async def load(self, subscription: str, partition: int = 0) -> Checkpoint | None:
         """The checkpoint of a partition; None where it never began."""
         ...
 
-    async def begin(self, checkpoint: Checkpoint) -> Checkpoint:
-        """Keep a first checkpoint, unless there is one; returns the one that is stored."""
+    async def partitions(self, subscription: str) -> tuple[Checkpoint, ...]:
+        """The checkpoints of all partitions, in order; none where it never began."""
+        ...
+
+    async def begin(self, checkpoint: Checkpoint, *, partitions: int = 1) -> Checkpoint:
+        """Keep a first checkpoint for each partition, unless there are some.
+
+        Returns that of the first partition as it is stored; how many there are is for ever.
+        """
+        ...
+
+    async def renew(
+        self, subscription: str, member: str, held: Collection[Checkpoint], *, lease: float
+    ) -> Renewal:
+        """Say that a member is alive, and prolong its leases to so many seconds from now.
+
+        A partition that has another owner by now, or a later epoch, is left alone, and so is one
+        that is being written at this moment.
+
+        Raises:
+            CheckpointUnavailable: whether it was written is not known; so do the next three.
+        """
+        ...
+
+    async def acquire(
+        self, subscription: str, member: str, *, limit: int, lease: float
+    ) -> tuple[Checkpoint, ...]:
+        """Take partitions that nobody owns, or whose lease has run out; at most so many.
+
+        The epoch of each is one more than before: what a former owner writes is refused.
+        """
+        ...
+
+    async def release(self, checkpoint: Checkpoint) -> None:
+        """Give a partition back for others to take; nothing, where it is no longer held."""
+        ...
+
+    async def leave(self, subscription: str, member: str) -> None:
+        """Forget a member, and give back all that it owns."""
         ...
 
     async def advance(

@@ -3,12 +3,14 @@
 DashtamEventsError
 ├── CheckpointError            how far a subscription has come could not be kept
 │   ├── CheckpointConflict     another runner moved it
-│   └── CheckpointUnavailable  the database underneath failed
+│   ├── CheckpointUnavailable  the database underneath failed
+│   └── PartitionMismatch      it was begun with another number of partitions
 ├── InboxUnavailable           an event could not be claimed, because the database failed
 ├── TooManyParked              a subscription stopped, because too many events failed in it
 └── ProjectionError
-├── ProjectionOutdated     its tables were made by another version of it
-└── ProjectionMismatch     what was rebuilt is not what was there
+    ├── ProjectionFailed       an event could not be written into it in the transaction of an append
+    ├── ProjectionOutdated     its tables were made by another version of it
+    └── ProjectionMismatch     what was rebuilt is not what was there
 """
 
 from dashtam_events.errors import DashtamEventsError
@@ -18,7 +20,9 @@ __all__ = [
     "CheckpointError",
     "CheckpointUnavailable",
     "InboxUnavailable",
+    "PartitionMismatch",
     "ProjectionError",
+    "ProjectionFailed",
     "ProjectionMismatch",
     "ProjectionOutdated",
     "TooManyParked",
@@ -63,6 +67,26 @@ class CheckpointUnavailable(CheckpointError):
         return f"{self.subscription}: the checkpoint cannot be reached: {self.reason}"
 
 
+class PartitionMismatch(CheckpointError):
+    """A subscription was begun with `stored` partitions; `wanted` is another number.
+
+    Outside a consumer group, `wanted` is 1.
+    """
+
+    def __init__(self, subscription: str, stored: int, wanted: int) -> None:
+        super().__init__(subscription, stored, wanted)
+        self.subscription = subscription
+        self.stored = stored
+        self.wanted = wanted
+
+    def __str__(self) -> str:
+        return (
+            f"{self.subscription}: it was begun with {self.stored} partitions and not "
+            f"{self.wanted}, and keeps that number: run it in a consumer group of "
+            f"{self.stored}, or begin anew under another name"
+        )
+
+
 class InboxUnavailable(DashtamEventsError):
     """The database of an inbox failed; `reason` names the error underneath.
 
@@ -99,6 +123,26 @@ class TooManyParked(DashtamEventsError):
 
 class ProjectionError(DashtamEventsError):
     """A projection could not be kept or rebuilt."""
+
+
+class ProjectionFailed(ProjectionError):
+    """An event could not be written into an inline projection: `reason` says why.
+
+    The append of which this was a part is undone. The event is not always one of that append: it
+    may be an earlier one that the projection has yet to see.
+    """
+
+    def __init__(self, projection: str, position: int, reason: str) -> None:
+        super().__init__(projection, position, reason)
+        self.projection = projection
+        self.position = position
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f"{self.projection}: the event at position {self.position} could not be written: "
+            f"{self.reason}; nothing was appended"
+        )
 
 
 class ProjectionOutdated(ProjectionError):

@@ -9,7 +9,8 @@ import attrs
 from dashtam_events.errors import CodecError
 from dashtam_events.recorded import Position
 
-__all__ = ["ErrorPlace", "Health", "Observer", "Signal", "SignalKind", "SubscriptionState"]
+__all__ = ["ErrorPlace", "GroupHealth", "Health", "Observer"]
+__all__ += ["Signal", "SignalKind", "SubscriptionState"]
 
 
 class SubscriptionState(StrEnum):
@@ -76,6 +77,26 @@ class Health:
     last_error: ErrorPlace | None
 
 
+@attrs.frozen(kw_only=True)
+class GroupHealth:
+    """How a member of a consumer group is, and the partitions that it holds.
+
+    `members` counts those that were alive when it last looked, itself among them. `position` is
+    that of the partition which is furthest behind, and so are `lag_events` and `lag_seconds`;
+    where it holds none, it is None, and they are 0. All else is as in `Health`.
+    """
+
+    state: SubscriptionState
+    member: str
+    members: int
+    partitions: frozenset[int]
+    position: Position | None
+    lag_events: int
+    lag_seconds: float | None
+    parked_streams: int
+    last_error: ErrorPlace | None
+
+
 class SignalKind(StrEnum):
     """What a subscription tells its observer of.
 
@@ -93,10 +114,14 @@ class SignalKind(StrEnum):
 
 @attrs.frozen(kw_only=True)
 class Signal:
-    """One thing that a subscription did; what does not apply is None."""
+    """One thing that a subscription did; what does not apply is None.
+
+    `partition` is that of a consumer group.
+    """
 
     kind: SignalKind
     subscription: str
+    partition: int | None = None
     position: Position | None = None
     event_type: str | None = None
     seconds: float | None = None

@@ -1,30 +1,93 @@
 """Checkpoints in the memory of one process: for tests, and for what may begin anew."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
+from datetime import datetime, timedelta
 
 import attrs
 
+from dashtam_events._clock import now
 from dashtam_events.recorded import Position, StreamId
-from dashtam_events.subscriptions.checkpoint import Checkpoint, ParkedEvent, ParkedState
+from dashtam_events.subscriptions.checkpoint import Checkpoint, ParkedEvent, ParkedState, Renewal
 from dashtam_events.subscriptions.errors import CheckpointConflict
 
 __all__ = ["InMemoryCheckpointStore"]
 
 
 class InMemoryCheckpointStore:
-    """Keeps every promise of `CheckpointStore` but durability."""
+    """Keeps every promise of `CheckpointStore` but durability.
 
-    def __init__(self) -> None:
+    Args:
+        clock: by which leases end.
+    """
+
+    def __init__(self, *, clock: Callable[[], datetime] = now) -> None:
+        self._clock = clock
         self._checkpoints: dict[tuple[str, int], Checkpoint] = {}
+        self._members: dict[str, dict[str, datetime]] = {}
         self._parked: dict[str, dict[Position, tuple[int, ParkedEvent]]] = {}
 
     async def load(self, subscription: str, partition: int = 0) -> Checkpoint | None:
         """The checkpoint of a partition; None where it never began."""
         return self._checkpoints.get((subscription, partition))
 
-    async def begin(self, checkpoint: Checkpoint) -> Checkpoint:
-        """Keep a first checkpoint, unless there is one; returns the one that is stored."""
-        return self._checkpoints.setdefault(_key(checkpoint), checkpoint)
+    async def partitions(self, subscription: str) -> tuple[Checkpoint, ...]:
+        """The checkpoints of all partitions, in order; none where it never began."""
+        kept = [each for each in self._checkpoints.values() if each.subscription == subscription]
+        return tuple(sorted(kept, key=lambda each: each.partition))
+
+    async def begin(self, checkpoint: Checkpoint, *, partitions: int = 1) -> Checkpoint:
+        """Keep a first checkpoint for each partition, unless there are some."""
+        name = checkpoint.subscription
+        if (name, 0) not in self._checkpoints:
+            for number in range(partitions):
+                self._checkpoints[name, number] = attrs.evolve(checkpoint, partition=number)
+        return self._checkpoints[name, 0]
+
+    async def renew(
+        self, subscription: str, member: str, held: Collection[Checkpoint], *, lease: float
+    ) -> Renewal:
+        """Say that a member is alive, and prolong its leases. See `CheckpointStore.renew`."""
+        time = self._clock()
+        until = time + timedelta(seconds=lease)
+        members = self._members.setdefault(subscription, {})
+        members[member] = until
+        for gone in [name for name, end in members.items() if end <= time]:
+            del members[gone]
+        renewed = [each for each in held if self._is_held(each)]
+        for each in renewed:
+            stored = self._checkpoints[_key(each)]
+            self._checkpoints[_key(each)] = attrs.evolve(stored, lease_until=until)
+        return Renewal(
+            partitions=frozenset(each.partition for each in renewed), members=frozenset(members)
+        )
+
+    async def acquire(
+        self, subscription: str, member: str, *, limit: int, lease: float
+    ) -> tuple[Checkpoint, ...]:
+        """Take partitions that nobody holds. See `CheckpointStore.acquire`."""
+        time = self._clock()
+        until = time + timedelta(seconds=lease)
+        free = [each for each in await self.partitions(subscription) if _is_free(each, time)]
+        taken = [
+            attrs.evolve(each, owner=member, epoch=each.epoch + 1, lease_until=until)
+            for each in free[:limit]
+        ]
+        self._checkpoints.update((_key(each), each) for each in taken)
+        return tuple(taken)
+
+    async def release(self, checkpoint: Checkpoint) -> None:
+        """Give a partition back; nothing, where it is no longer held."""
+        if self._is_held(checkpoint):
+            stored = self._checkpoints[_key(checkpoint)]
+            freed = attrs.evolve(stored, owner=None, lease_until=None)
+            self._checkpoints[_key(checkpoint)] = freed
+
+    async def leave(self, subscription: str, member: str) -> None:
+        """Forget a member, and give back all that it owns."""
+        for each in await self.partitions(subscription):
+            if each.owner == member:
+                await self.release(each)
+        self._members.get(subscription, {}).pop(member, None)
 
     async def advance(
         self, checkpoint: Checkpoint, to: Position | None, *, park: Iterable[ParkedEvent] = ()
@@ -105,6 +168,11 @@ class InMemoryCheckpointStore:
         rows = sorted(self._parked.get(checkpoint.subscription, {}).items())
         return [each for _, (partition, each) in rows if partition == checkpoint.partition]
 
+    def _is_held(self, checkpoint: Checkpoint) -> bool:
+        stored = self._checkpoints.get(_key(checkpoint))
+        known = (checkpoint.epoch, checkpoint.owner)
+        return stored is not None and (stored.epoch, stored.owner) == known
+
     def _current(self, checkpoint: Checkpoint) -> Checkpoint:
         """What is stored, where the runner may still write."""
         stored = self._checkpoints.get(_key(checkpoint))
@@ -116,6 +184,11 @@ class InMemoryCheckpointStore:
 
 def _key(checkpoint: Checkpoint) -> tuple[str, int]:
     return checkpoint.subscription, checkpoint.partition
+
+
+def _is_free(checkpoint: Checkpoint, time: datetime) -> bool:
+    end = checkpoint.lease_until
+    return checkpoint.owner is None or end is None or end <= time
 
 
 def _conflict(checkpoint: Checkpoint) -> CheckpointConflict:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from sqlalchemy import ColumnElement, Row, and_, delete, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, delete, exists, insert, or_, select, true, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
@@ -14,8 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from dashtam_events.bus.session import real_savepoints
 from dashtam_events.recorded import Position, StreamId
-from dashtam_events.subscriptions.checkpoint import Checkpoint, ParkedEvent, ParkedState
+from dashtam_events.subscriptions.checkpoint import Checkpoint, ParkedEvent, ParkedState, Renewal
 from dashtam_events.subscriptions.errors import CheckpointConflict, CheckpointUnavailable
+from dashtam_events.subscriptions.sql import _leases
 from dashtam_events.subscriptions.sql.schema import (
     Source,
     checkpoints,
@@ -25,7 +26,7 @@ from dashtam_events.subscriptions.sql.schema import (
     whole,
 )
 
-__all__ = ["SQLCheckpointStore", "Writes", "lock"]
+__all__ = ["SQLCheckpointStore", "Writes", "lock", "stored_checkpoint"]
 
 Writes = Callable[[AsyncConnection], Awaitable[None]]
 """What else is written in the transaction of a checkpoint."""
@@ -69,17 +70,61 @@ class SQLCheckpointStore:
     async def load(self, subscription: str, partition: int = 0) -> Checkpoint | None:
         """The checkpoint of a partition; None where it never began."""
         async with self._begun(subscription) as connection:
-            return await _load(connection, subscription, partition)
+            return await stored_checkpoint(connection, subscription, partition)
 
     @whole
-    async def begin(self, checkpoint: Checkpoint) -> Checkpoint:
-        """Keep a first checkpoint, unless there is one; returns the one that is stored."""
+    async def partitions(self, subscription: str) -> tuple[Checkpoint, ...]:
+        """The checkpoints of all partitions, in order; none where it never began."""
+        async with self._begun(subscription) as connection:
+            return await _stored(connection, subscription, true())
+
+    @whole
+    async def begin(self, checkpoint: Checkpoint, *, partitions: int = 1) -> Checkpoint:
+        """Keep a first checkpoint for each partition. See `CheckpointStore.begin`."""
+        first, *rest = [_row(attrs.evolve(checkpoint, partition=n)) for n in range(partitions)]
         async with self._begun(checkpoint.subscription) as connection:
             dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-            row = dialect.insert(checkpoints).values(**_row(checkpoint)).on_conflict_do_nothing()
-            await connection.execute(row)
-            stored = await _load(connection, checkpoint.subscription, checkpoint.partition)
-            return stored or checkpoint
+            # Of two that begin with different numbers, the one who writes this row decides.
+            row = dialect.insert(checkpoints).values(**first).on_conflict_do_nothing()
+            began = (await connection.execute(row)).rowcount == 1
+            if began and rest:
+                await connection.execute(insert(checkpoints), rest)
+            return await stored_checkpoint(connection, checkpoint.subscription) or checkpoint
+
+    @whole
+    async def renew(
+        self, subscription: str, member: str, held: Collection[Checkpoint], *, lease: float
+    ) -> Renewal:
+        """Say that a member is alive, and prolong its leases. See `CheckpointStore.renew`.
+
+        Raises:
+            TypeError: it is on a connection: nobody else would see it before the commit.
+        """
+        if not isinstance(self._source, AsyncEngine):
+            raise TypeError("a consumer group keeps its checkpoints through an engine")
+        async with self._begun(subscription) as connection:
+            return await _leases.renew(connection, subscription, member, held, lease)
+
+    @whole
+    async def acquire(
+        self, subscription: str, member: str, *, limit: int, lease: float
+    ) -> tuple[Checkpoint, ...]:
+        """Take partitions that nobody holds. See `CheckpointStore.acquire`."""
+        async with self._begun(subscription) as connection:
+            taken = await _leases.acquire(connection, subscription, member, limit, lease)
+            return await _stored(connection, subscription, checkpoints.c.partition.in_(taken))
+
+    @whole
+    async def release(self, checkpoint: Checkpoint) -> None:
+        """Give a partition back; nothing, where it is no longer held."""
+        async with self._begun(checkpoint.subscription) as connection:
+            await _leases.release(connection, checkpoint)
+
+    @whole
+    async def leave(self, subscription: str, member: str) -> None:
+        """Forget a member, and give back all that it owns."""
+        async with self._begun(subscription) as connection:
+            await _leases.leave(connection, subscription, member)
 
     @whole
     async def advance(
@@ -248,17 +293,36 @@ async def lock(
     if to is not None:
         held.append(checkpoints.c.position == (checkpoint.position or 0))
         move = {"position": to}
-    if (await connection.execute(update(checkpoints).where(*held).values(**move))).rowcount != 1:
+    moved = update(checkpoints).where(*held).values(**move)
+    if checkpoint.owner is not None and connection.dialect.name == "postgresql":
+        moved = moved.returning(_leases.IDLE_NO_LONGER_THAN_LEASED)
+    if (await connection.execute(moved)).rowcount != 1:
         raise CheckpointConflict(checkpoint.subscription, checkpoint.partition, checkpoint.position)
 
 
-async def _load(
-    connection: AsyncConnection, subscription: str, partition: int
+async def _stored(
+    connection: AsyncConnection, subscription: str, chosen: ColumnElement[bool]
+) -> tuple[Checkpoint, ...]:
+    """The checkpoints of some partitions, in order."""
+    wanted = select(checkpoints).where(checkpoints.c.subscription == subscription, chosen)
+    rows = await connection.execute(wanted.order_by(checkpoints.c.partition))
+    return tuple([_checkpoint(row) for row in rows])
+
+
+async def stored_checkpoint(
+    connection: AsyncConnection, subscription: str, partition: int = 0, *, hold: bool = False
 ) -> Checkpoint | None:
-    wanted = Checkpoint(subscription=subscription, partition=partition)
-    row = (await connection.execute(select(checkpoints).where(_key(wanted)))).one_or_none()
-    if row is None:
-        return None
+    """The checkpoint of a partition; with `hold` nobody else moves it in this transaction."""
+    wanted = select(checkpoints).where(
+        _key(Checkpoint(subscription=subscription, partition=partition))
+    )
+    # SQLite has no such lock: there, writing is one transaction at a time.
+    chosen = wanted.with_for_update() if hold else wanted
+    row = (await connection.execute(chosen)).one_or_none()
+    return None if row is None else _checkpoint(row)
+
+
+def _checkpoint(row: Row[Any]) -> Checkpoint:
     cells: dict[str, Any] = dict(row._mapping)
     cells["position"] = Position(row.position) or None
     return Checkpoint(**cells)

@@ -9,8 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dashtam_events.recorded import Position, RecordedEvent
 from dashtam_events.store.protocol import EventStore
 from dashtam_events.subscriptions._batches import Batch, Item, Unreadable
+from dashtam_events.subscriptions._options import Options
 from dashtam_events.subscriptions._pages import Filter
-from dashtam_events.subscriptions._runner import Options, Runner, Stopped
+from dashtam_events.subscriptions._runner import Runner, Stopped
 from dashtam_events.subscriptions.checkpoint import Checkpoint, ParkedEvent
 from dashtam_events.subscriptions.errors import (
     CheckpointConflict,
@@ -98,19 +99,20 @@ class Projector(Runner):
         self._source = source
         self._silent = silent
 
-    async def _begin(self) -> Checkpoint:
-        """Make what is missing; the checkpoint.
+    async def _partitions(self, count: int) -> tuple[Checkpoint, ...]:
+        """Make what is missing; the checkpoints.
 
         Raises:
+            PartitionMismatch: there are not as many as are wanted.
             ProjectionOutdated: the tables are those of another version.
         """
         await create_missing(self.name, self._source, SUBSCRIPTION_METADATA)
-        checkpoint = await super()._begin()
-        if checkpoint.version != self._projection.version:
+        stored = await super()._partitions(count)
+        if stored[0].version != self._projection.version:
             name, version = self._projection.name, self._projection.version
-            raise ProjectionOutdated(name, checkpoint.version, version)
+            raise ProjectionOutdated(name, stored[0].version, version)
         await create_missing(self.name, self._source, self._projection.metadata)
-        return checkpoint
+        return stored
 
     async def _deal(self, batch: Batch) -> None:
         parked, recorded = self._sorted(batch.items)
@@ -177,7 +179,7 @@ class Projector(Runner):
         try:
             return await self._in_database.advance(self._known, to, park=parked, write=write)
         except CheckpointConflict:
-            stored = await self._in_database.load(self.name)
+            stored = await self._in_database.load(self.name, self._known.partition)
             if stored is not None and stored.version != self._projection.version:
                 name, version = self._projection.name, self._projection.version
                 raise ProjectionOutdated(name, stored.version, version) from None

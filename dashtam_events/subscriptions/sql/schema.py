@@ -1,4 +1,4 @@
-"""The tables of checkpoints and parked events, and how tables are made where they are missing."""
+"""The tables of checkpoints, members and parked events, and how missing tables are made."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
@@ -35,6 +35,7 @@ __all__ = [
     "checkpoints",
     "create_missing",
     "create_subscription_tables",
+    "group_members",
     "parked_events",
     "transaction",
     "unavailable",
@@ -80,6 +81,15 @@ checkpoints: Table = Table(
 )
 """One row for each partition of a subscription; `position` is 0 before the first event."""
 
+group_members: Table = Table(
+    "event_group_members",
+    SUBSCRIPTION_METADATA,
+    Column("subscription", String(200), primary_key=True),
+    Column("member", String(200), primary_key=True),
+    Column("lease_until", UTCDateTime, nullable=False),
+)
+"""One row for each member of a consumer group."""
+
 parked_events: Table = Table(
     "event_parked",
     SUBSCRIPTION_METADATA,
@@ -121,7 +131,7 @@ def whole(step: _Step) -> _Step:
 
 @whole
 async def create_subscription_tables(target: Source) -> None:
-    """Create the tables of checkpoints and parked events where they are missing.
+    """Create the tables of checkpoints, members and parked events where they are missing.
 
     An engine is tried first for savepoints that hold; a connection is left to its caller to
     commit.

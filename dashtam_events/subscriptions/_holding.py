@@ -1,0 +1,74 @@
+"""A partition while a member of a group holds it."""
+
+import asyncio
+from contextlib import suppress
+
+from dashtam_events.subscriptions._log import SharedLog
+from dashtam_events.subscriptions._options import Part
+from dashtam_events.subscriptions._runner import Runner
+from dashtam_events.subscriptions.checkpoint import Checkpoint
+from dashtam_events.subscriptions.errors import CheckpointConflict, CheckpointUnavailable
+from dashtam_events.subscriptions.partitions import CURRENT, Lease
+
+__all__ = ["Holding"]
+
+
+class Holding:
+    """Deals with a partition in a task of its own, until it is told to leave or time is up.
+
+    When it ends, for whatever reason, the partition is given back.
+
+    Args:
+        runner: what deals with partitions; here, with this one.
+        held: its checkpoint as it was acquired.
+        log: what its members read.
+        until: when time is up, by the clock of the event loop.
+    """
+
+    def __init__(self, runner: Runner, held: Checkpoint, log: SharedLog, until: float) -> None:
+        self.held = held
+        part = Part(held=held, log=log.part(held.partition), is_held=self._is_held)
+        self.runner = runner._confined(part)
+        self.is_leaving = self.is_over = False
+        self._checkpoints = runner._checkpoints
+        self._loop = asyncio.get_running_loop()
+        self.task = asyncio.create_task(self._work())
+        self._until = until
+        self._alarm = self._loop.call_at(until, self.task.cancel)
+
+    def extend(self, until: float) -> None:
+        """Go on until then."""
+        if not self.is_over:
+            self._alarm.cancel()
+            self._until = until
+            self._alarm = self._loop.call_at(until, self.task.cancel)
+
+    def leave(self) -> None:
+        """End when the event in hand is dealt with."""
+        self.is_leaving = True
+        self.runner._stopping.set()
+
+    def _is_held(self) -> bool:
+        return self._loop.time() < self._until
+
+    async def _work(self) -> None:
+        held = self.held
+        lease = Lease(
+            subscription=held.subscription,
+            partition=held.partition,
+            member=held.owner or "",
+            epoch=held.epoch,
+        )
+        CURRENT.set(lease)
+        try:
+            # It may be told to leave before it has come to run.
+            if not self.is_leaving:
+                await self.runner.run()
+        except (CheckpointConflict, CheckpointUnavailable):
+            # The runner has told of it; the partition goes on with somebody.
+            return
+        finally:
+            self.is_over = True
+            self._alarm.cancel()
+            with suppress(CheckpointUnavailable):
+                await self._checkpoints.release(held)

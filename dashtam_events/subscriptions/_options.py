@@ -1,0 +1,45 @@
+"""What a runner is set to, and the part of a log that it may be confined to."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import attrs
+
+from dashtam_events.recorded import Position
+from dashtam_events.subscriptions._batches import Start
+from dashtam_events.subscriptions._log import Log
+from dashtam_events.subscriptions._pages import Filter
+from dashtam_events.subscriptions.checkpoint import Checkpoint
+from dashtam_events.subscriptions.health import Observer
+from dashtam_events.subscriptions.retrying import Parking, Retry
+
+__all__ = ["Options", "Part"]
+
+
+@attrs.frozen(kw_only=True)
+class Part:
+    """A partition that a member of a group deals with.
+
+    `held` is its checkpoint as it was acquired; `is_held` says whether the lease lasts, by the
+    clock of this process.
+    """
+
+    held: Checkpoint
+    log: Log
+    is_held: Callable[[], bool]
+
+
+@attrs.frozen(kw_only=True)
+class Options:
+    """What a runner is set to; subscriptions and projectors say what each of them means."""
+
+    wanted: Filter
+    start: Start | Position | datetime = Start.BEGINNING
+    version: int = 1
+    batch_size: int = attrs.field(default=100, validator=attrs.validators.ge(1))
+    poll: float = 5.0
+    retry: Retry = attrs.field(factory=Retry)
+    parking: Parking = attrs.field(factory=Parking)
+    observer: Observer | None = None
+    until: Position | None = None
+    part: Part | None = None
