@@ -6,18 +6,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import parse_qs, urlsplit
 
-__all__ = ["pooled"]
+__all__ = ["message", "packed", "pooled"]
 
 _STARTUP = b"user\0postgres\0database\0postgres\0\0"
 _Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-async def _message(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+async def message(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    """The next message of the protocol: its kind, and what is in it."""
     kind, length = struct.unpack("!cI", await reader.readexactly(5))
     return kind, await reader.readexactly(length - 4)
 
 
-def _packed(kind: bytes, body: bytes) -> bytes:
+def packed(kind: bytes, body: bytes) -> bytes:
+    """A message as it travels."""
     return struct.pack("!cI", kind, len(body) + 4) + body
 
 
@@ -35,12 +37,12 @@ class _Client:
             self._server = await self._free.get()
             self._answering = asyncio.create_task(self._answer(self._server))
         self._awaited += kind in b"QS"
-        self._server[1].write(_packed(kind, body))
+        self._server[1].write(packed(kind, body))
 
     async def _answer(self, server: _Pair) -> None:
         while True:
-            kind, body = await _message(server[0])
-            self._to_client.write(_packed(kind, body))
+            kind, body = await message(server[0])
+            self._to_client.write(packed(kind, body))
             self._awaited -= kind == b"Z"
             if (kind, body, self._awaited) == (b"Z", b"I", 0):
                 self._server = None
@@ -59,8 +61,8 @@ class _Pooler:
         writer.write(struct.pack("!II", len(_STARTUP) + 8, 196608) + _STARTUP)
         self._greeting, kind = b"", b""
         while kind != b"Z":
-            kind, body = await _message(reader)
-            self._greeting += _packed(kind, body)
+            kind, body = await message(reader)
+            self._greeting += packed(kind, body)
         self._free.put_nowait((reader, writer))
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -71,7 +73,7 @@ class _Pooler:
             writer.write(self._greeting)
             kind = b""
             while kind != b"X":
-                kind, body = await _message(reader)
+                kind, body = await message(reader)
                 if kind != b"X":
                     await client.send(kind, body)
         writer.close()

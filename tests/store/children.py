@@ -35,31 +35,6 @@ async def write_beside_others(path: str, name: str, times: int) -> None:
             await store.append(StreamId("shared", "all"), lit(3))
 
 
-def serve_kills() -> None:
-    """For each path that is read, fork a writer, say who it is, and say when it is dead."""
-    for line in sys.stdin:
-        pid = os.fork()
-        if pid == 0:
-            asyncio.run(_write_until_killed(Path(line.strip())))
-        print(pid, flush=True)
-        os.waitpid(pid, 0)
-        print("dead", flush=True)
-
-
-async def _write_until_killed(path: Path) -> None:
-    acknowledged = os.open(f"{path}.acknowledged", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    async with _store(path) as store:
-        await asyncio.gather(*(_write_and_say(store, acknowledged) for _ in range(4)))
-
-
-async def _write_and_say(store: SQLiteEventStore, acknowledged: int) -> None:
-    stream = a_stream()
-    for done in range(1_000_000):
-        events = lit(3)
-        await store.append(stream, events, expected=3 * done, attachments={"done": b"%d" % done})
-        os.write(acknowledged, "".join(f"{event.event_id}\n" for event in events).encode())
-
-
 async def fill_the_disk(directory: str, step: int, count: int) -> None:
     """Append under a limit on the size of files, for many limits; says what was seen."""
     seen = {"refused": 0, "opened": 0, "acknowledged": 0, "after": 0}
@@ -144,8 +119,6 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["write", path, name, times]:
             asyncio.run(write_beside_others(path, name, int(times)))
-        case ["serve-kills"]:
-            serve_kills()
         case ["fill", directory, step, count]:
             asyncio.run(fill_the_disk(directory, int(step), int(count)))
         case ["without-rights"]:

@@ -1,10 +1,7 @@
 """What goes wrong around a PostgreSQL store: cut connections, a server that stops, poolers."""
 
 import asyncio
-import os
-import signal
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +10,6 @@ from dashtam_events.errors import StoreBusy, StoreError, StoreUnavailable
 from dashtam_events.recorded import StreamId
 from dashtam_events.store import AppendResult
 from dashtam_events.store.postgres import PostgresEventStore
-from dashtam_events.testing import CONTRACT_EVENTS
 from dashtam_events.testing._store_samples import LampLit, a_stream, lit, log_of, stream_of
 from tests.postgres_server import Open, asking
 from tests.transaction_pooler import pooled
@@ -114,32 +110,6 @@ async def _append_until_stored(store: PostgresEventStore, stream: StreamId, time
 def _number(event: Any) -> int:
     number: int = event.number
     return number
-
-
-async def test_a_server_that_is_stopped_at_once_loses_nothing_that_was_acknowledged(
-    mortal_server: Any,
-) -> None:
-    """Three times: the server dies like by a loss of power, comes back, and everybody goes on."""
-    dsn = mortal_server.get_uri()
-    async with PostgresEventStore(dsn, registry=CONTRACT_EVENTS) as store:
-        for _ in range(3):
-            stream = a_stream()
-            appending = asyncio.create_task(_append_until_stored(store, stream, 100))
-            await asyncio.sleep(0.1)
-            await asyncio.to_thread(_stop_and_start, mortal_server)
-            async with asyncio.timeout(30):
-                await appending
-            read = await stream_of(store, stream)
-            assert [_number(recorded.event) for recorded in read] == list(range(100))
-        positions = [recorded.position for recorded in await log_of(store)]
-        assert positions == list(range(1, 301))
-
-
-def _stop_and_start(server: Any) -> None:
-    os.kill(int(Path(server.pgdata, "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
-    while Path(server.pgdata, "postmaster.pid").exists():
-        time.sleep(0.01)
-    server.ensure_postgres_running()
 
 
 async def test_behind_a_transaction_pooler_everything_works(open_store: Open, dsn: str) -> None:
