@@ -32,7 +32,6 @@ async def following_trail(store: EventStore, path: Path) -> AsyncGenerator[Audit
         await create_audit_tables(engine)
         trail = AuditLog(engine)
         start = await _reached(store, trail) or BEGINNING
-        start = await _reached(store, trail) or BEGINNING
         async with Relay(store, _bus(engine), start=start, poll=1.0):
             yield trail
     finally:
