@@ -18,7 +18,7 @@ from dashtam_events.store import Append, EventStore, SQLiteEventStore
 from dashtam_events.testing import CONTRACT_EVENTS, StoreContract
 from dashtam_events.testing._store_samples import a_stream, lit, log_of, stream_of
 from tests.store.starting import ENVIRONMENT
-from tests.store.within import Committing, WithinTests
+from tests.store.within import WithinTests
 
 
 @pytest.fixture
@@ -41,12 +41,6 @@ async def engine(store: SQLiteEventStore, path: Path) -> AsyncIterator[AsyncEngi
 
 class TestWithin(WithinTests):
     pass
-
-
-class TestEachAppendInATransaction(StoreContract):
-    @pytest.fixture
-    async def store(self, store: SQLiteEventStore, engine: AsyncEngine) -> Committing:
-        return Committing(store, engine)
 
 
 class TestAllInOneTransaction(StoreContract):

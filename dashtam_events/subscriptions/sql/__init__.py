@@ -12,6 +12,7 @@ if find_spec("sqlalchemy") is None:
 
 from dashtam_events.subscriptions.sql.checkpoints import SQLCheckpointStore
 from dashtam_events.subscriptions.sql.inbox import Inbox
+from dashtam_events.subscriptions.sql.inline import InlineProjections, JoinableStore
 from dashtam_events.subscriptions.sql.projection import Projection, upsert
 from dashtam_events.subscriptions.sql.projector import Projector
 from dashtam_events.subscriptions.sql.rebuild import rebuild
@@ -24,6 +25,8 @@ from dashtam_events.subscriptions.sql.schema import (
 __all__ = [
     "SUBSCRIPTION_METADATA",
     "Inbox",
+    "InlineProjections",
+    "JoinableStore",
     "Projection",
     "Projector",
     "SQLCheckpointStore",

@@ -26,7 +26,7 @@ from dashtam_events.subscriptions.sql.schema import (
     whole,
 )
 
-__all__ = ["SQLCheckpointStore", "Writes", "lock", "stored_checkpoint"]
+__all__ = ["SQLCheckpointStore", "Writes", "lock", "stored"]
 
 Writes = Callable[[AsyncConnection], Awaitable[None]]
 """What else is written in the transaction of a checkpoint."""
@@ -70,13 +70,13 @@ class SQLCheckpointStore:
     async def load(self, subscription: str, partition: int = 0) -> Checkpoint | None:
         """The checkpoint of a partition; None where it never began."""
         async with self._begun(subscription) as connection:
-            return await stored_checkpoint(connection, subscription, partition)
+            return await _load(connection, subscription, partition)
 
     @whole
     async def partitions(self, subscription: str) -> tuple[Checkpoint, ...]:
         """The checkpoints of all partitions, in order; none where it never began."""
         async with self._begun(subscription) as connection:
-            return await _stored(connection, subscription, true())
+            return await stored(connection, subscription, true())
 
     @whole
     async def begin(self, checkpoint: Checkpoint, *, partitions: int = 1) -> Checkpoint:
@@ -89,7 +89,7 @@ class SQLCheckpointStore:
             began = (await connection.execute(row)).rowcount == 1
             if began and rest:
                 await connection.execute(insert(checkpoints), rest)
-            return await stored_checkpoint(connection, checkpoint.subscription) or checkpoint
+            return await _load(connection, checkpoint.subscription) or checkpoint
 
     @whole
     async def renew(
@@ -112,7 +112,7 @@ class SQLCheckpointStore:
         """Take partitions that nobody holds. See `CheckpointStore.acquire`."""
         async with self._begun(subscription) as connection:
             taken = await _leases.acquire(connection, subscription, member, limit, lease)
-            return await _stored(connection, subscription, checkpoints.c.partition.in_(taken))
+            return await stored(connection, subscription, checkpoints.c.partition.in_(taken))
 
     @whole
     async def release(self, checkpoint: Checkpoint) -> None:
@@ -300,26 +300,27 @@ async def lock(
         raise CheckpointConflict(checkpoint.subscription, checkpoint.partition, checkpoint.position)
 
 
-async def _stored(
-    connection: AsyncConnection, subscription: str, chosen: ColumnElement[bool]
+async def stored(
+    connection: AsyncConnection,
+    subscription: str,
+    chosen: ColumnElement[bool],
+    *,
+    hold: bool = False,
 ) -> tuple[Checkpoint, ...]:
-    """The checkpoints of some partitions, in order."""
+    """The checkpoints of some partitions, in order; with `hold` nobody else moves them now."""
     wanted = select(checkpoints).where(checkpoints.c.subscription == subscription, chosen)
+    if hold:
+        # SQLite has no such lock: there, writing is one transaction at a time.
+        wanted = wanted.with_for_update()
     rows = await connection.execute(wanted.order_by(checkpoints.c.partition))
     return tuple([_checkpoint(row) for row in rows])
 
 
-async def stored_checkpoint(
-    connection: AsyncConnection, subscription: str, partition: int = 0, *, hold: bool = False
+async def _load(
+    connection: AsyncConnection, subscription: str, partition: int = 0
 ) -> Checkpoint | None:
-    """The checkpoint of a partition; with `hold` nobody else moves it in this transaction."""
-    wanted = select(checkpoints).where(
-        _key(Checkpoint(subscription=subscription, partition=partition))
-    )
-    # SQLite has no such lock: there, writing is one transaction at a time.
-    chosen = wanted.with_for_update() if hold else wanted
-    row = (await connection.execute(chosen)).one_or_none()
-    return None if row is None else _checkpoint(row)
+    found = await stored(connection, subscription, checkpoints.c.partition == partition)
+    return found[0] if found else None
 
 
 def _checkpoint(row: Row[Any]) -> Checkpoint:

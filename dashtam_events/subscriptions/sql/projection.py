@@ -21,10 +21,10 @@ class Projection(ABC):
     """A view of what happened, in tables of its own.
 
     A subclass names itself and its events, makes its tables in `define`, and writes an event
-    into them in `apply`; a `Projector` calls it for every event, exactly once. Its tables depend
-    on the events alone: on no clock, no chance and no other table, so that they can be made
-    anew. Raise `version` when they, or what is written, change; `rebuild` leads from one to the
-    next.
+    into them in `apply`; a `Projector`, or `InlineProjections`, call it for every event, exactly
+    once. Its tables depend on the events alone: on no clock, no chance and no other table, so
+    that they can be made anew. Raise `version` when they, or what is written, change; `rebuild`
+    leads from one to the next.
 
     Attributes:
         name: under which the progress is kept.
@@ -56,8 +56,9 @@ class Projection(ABC):
     async def after_commit(self, recorded: RecordedEvent) -> None:  # noqa: B027  # most have nothing to do
         """Act on the world outside, once what the event led to is committed.
 
-        It is not called during a rebuild. It is called at most once: should the process die
-        before, it is not; what must happen belongs in a `Subscription`. What it raises is logged.
+        It is not called during a rebuild, and an inline projection must have none. It is called
+        at most once: should the process die before, it is not; what must happen belongs in a
+        `Subscription`. What it raises is logged.
         """
 
     def table(self, name: str, *items: SchemaItem) -> Table:
