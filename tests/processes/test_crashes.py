@@ -2,7 +2,9 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager, suppress
+from itertools import count
 from typing import Any, Literal
 from uuid import UUID
 
@@ -18,6 +20,7 @@ from dashtam_events.processes import (
     DeadlineCancelled,
     DeadlineReached,
     DeadlineSet,
+    IssuedCommand,
     ProcessEnded,
     ProcessReacted,
     ProcessRunner,
@@ -49,7 +52,7 @@ from tests.processes.orders import (
 )
 
 ORDERS = [order(number) for number in range(3)]
-VERBS = ("append", "read_all", "read_stream", "last_position", "read_attachment")
+VERBS = ("append", "read_all", "read_stream", "last_position")
 
 
 class Crash(BaseException):
@@ -98,51 +101,60 @@ def chapters() -> st.SearchStrategy[list[Chapter]]:
     return st.lists(chapter, min_size=1, max_size=5)
 
 
-class MortalCheckpoints(InMemoryCheckpointStore):
-    """Checkpoints that can be told to fail when one is moved."""
+class Doom:
+    """Strikes once, at the nth of the calls that go through it."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.death: tuple[int, str, BaseException] | None = None
+
+    @contextmanager
+    def call(self) -> Generator[None, None, None]:
+        death, self.death = self.death, None
+        if death is None:
+            yield
+            return
+        nth, when, error = death
+        if nth > 1:
+            self.death = (nth - 1, when, error)
+        elif when == "before":
+            raise error
+        yield
+        if nth == 1:
+            raise error
+
+
+class MortalCheckpoints(InMemoryCheckpointStore):
+    def __init__(self, doom: Doom) -> None:
+        super().__init__()
+        self.doom = doom
 
     async def advance(
         self, checkpoint: Checkpoint, to: Position | None, *, park: Iterable[ParkedEvent] = ()
     ) -> Checkpoint:
-        nth, when, error = self.death or (0, "", None)
-        if self.death is not None:
-            self.death = (nth - 1, when, self.death[2]) if nth > 1 else None
-        if nth == 1 and when == "before" and error:
-            raise error
-        moved = await super().advance(checkpoint, to, park=park)
-        if nth == 1 and error:
-            raise error
-        return moved
+        with self.doom.call():
+            return await super().advance(checkpoint, to, park=park)
 
 
 class MortalHands(Hands):
-    """Hands that can be told to fail at the nth command, before it is done or after."""
+    def __init__(self, doom: Doom) -> None:
+        super().__init__()
+        self.doom = doom
 
-    death: tuple[int, str, BaseException] | None = None
-
-    async def __call__(self, issued: Any) -> None:
-        nth, when, error = self.death or (0, "", None)
-        if self.death is not None:
-            self.death = (nth - 1, when, self.death[2]) if nth > 1 else None
-        if nth == 1 and when == "before" and error:
-            raise error
-        await super().__call__(issued)
-        if nth == 1 and error:
-            raise error
+    async def __call__(self, issued: IssuedCommand[Command]) -> None:
+        with self.doom.call():
+            await super().__call__(issued)
 
 
 class World:
-    """Everything that outlives a runner."""
+    """Everything that outlives a runner; `struck` counts the deaths that were come to."""
 
     def __init__(self) -> None:
         self.store = InMemoryEventStore(registry=REGISTRY)
-        self.checkpoints = MortalCheckpoints()
-        self.hands = MortalHands()
+        self.dooms = {"execute": Doom(), "advance": Doom()}
+        self.hands = MortalHands(self.dooms["execute"])
+        self.checkpoints = MortalCheckpoints(self.dooms["advance"])
         self.clock = HeldClock(NOON)
+        self.struck = 0
 
     async def live(self, chapter: Chapter, number: int) -> None:
         for index, (kind, about) in enumerate(chapter.events):
@@ -153,31 +165,30 @@ class World:
         self.clock.advance(chapter.minutes * MINUTE)
         for death in chapter.deaths:
             await self.run_and_die(death)
-        await self.run()
+        await self.run(self.store)
 
     async def run_and_die(self, death: Death) -> None:
         error = Crash() if death.final else ConnectionError()
-        faulty = FaultyEventStore(self.store)
-        if death.verb == "execute":
-            self.hands.death = (death.nth, death.when, error)
-        elif death.verb == "advance":
-            self.checkpoints.death = (death.nth, death.when, error)
+        faulty, doom = FaultyEventStore(self.store), self.dooms.get(death.verb)
+        if doom is not None:
+            doom.death = (death.nth, death.when, error)
         else:
             verb: Any = death.verb
             faulty.fail(on=verb, nth=death.nth, when=death.when, error=error)
-        try:
+        with suppress(Crash, ConnectionError):
             await self.run(faulty)
-        except (Crash, ConnectionError):
-            pass
-        finally:
-            self.hands.death = self.checkpoints.death = None
+        if doom is not None:
+            self.struck += doom.death is None
+            doom.death = None
+        else:
+            self.struck += faulty.unfired == 0
 
-    async def run(self, store: EventStore | None = None) -> None:
+    async def run(self, store: EventStore) -> None:
         async def at_once(_seconds: float) -> None: ...
 
         runner = ProcessRunner(
             Watch,
-            store or self.store,
+            store,
             self.hands,
             checkpoints=self.checkpoints,
             clock=self.clock.now,
@@ -213,21 +224,24 @@ async def decided(world: World, id: UUID) -> list[tuple[Any, ...]]:
 
 @counts.counted
 @settings(
-    max_examples=counts.of(short=60, full=2_000),
+    max_examples=counts.of(short=40, full=2_000),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
 @given(chapters())
 def test_the_story_of_each_process_is_as_if_nobody_had_died(chapters: list[Chapter]) -> None:
     async def check() -> None:
-        dying, quiet = await lived(chapters, dying=True), await lived(chapters, dying=False)
-        assert await dying.checkpoints.parked() == ()
-        for each in ORDERS:
-            assert await decided(dying, each) == await decided(quiet, each)
-            check_story([recorded.event for recorded in await story(dying.store, each)])
-        await check_commands(dying, quiet)
+        await check_same(await lived(chapters, dying=True), await lived(chapters, dying=False))
 
     asyncio.run(check())
+
+
+async def check_same(dying: World, quiet: World) -> None:
+    assert await dying.checkpoints.parked() == ()
+    for each in ORDERS:
+        assert await decided(dying, each) == await decided(quiet, each)
+        check_story([recorded.event for recorded in await story(dying.store, each)])
+    await check_commands(dying, quiet)
 
 
 def check_story(written: list[DomainEvent]) -> None:
@@ -271,24 +285,27 @@ def commands(world: World) -> set[Command]:
     return set(world.hands.commands)
 
 
+LIFE = [
+    Chapter((*((OrderPlaced, each) for each in ORDERS), (PaymentPostponed, ORDERS[0])), 5, ()),
+    Chapter(((OrderPaid, ORDERS[1]), (OrderClosed, ORDERS[1])), 6, ()),
+]
+
+
+@pytest.mark.parametrize("final", [True, False])
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("verb", [*VERBS, "execute", "advance"])
-async def test_each_way_to_die_is_come_to(
-    verb: str, when: Literal["before", "after"], monkeypatch: pytest.MonkeyPatch
+async def test_a_life_survives_a_death_at_each_of_its_calls(
+    verb: str, when: Literal["before", "after"], final: bool
 ) -> None:
-    """Or the lives above would say little."""
-    world = World()
-    await happen(world.store, OrderPlaced(order=ORDERS[0]), OrderPaid(order=ORDERS[0]))
-    died: list[BaseException] = []
-    run = world.run
-
-    async def watched(store: EventStore | None = None) -> None:
-        try:
-            await run(store)
-        except Crash as crash:
-            died.append(crash)
-            raise
-
-    monkeypatch.setattr(world, "run", watched)
-    await world.run_and_die(Death(verb, 1, when, final=True))
-    assert died
+    """Each chapter, each call of the verb in it."""
+    quiet = await lived(LIFE, dying=False)
+    for number in range(len(LIFE)):
+        for nth in count(1):
+            death = Death(verb, nth, when, final)
+            life = [*LIFE]
+            life[number] = attrs.evolve(LIFE[number], deaths=(death,))
+            dying = await lived(life, dying=True)
+            await check_same(dying, quiet)
+            if not dying.struck:
+                break
+        assert nth > 1

@@ -9,7 +9,12 @@ import pytest
 
 from dashtam_events.errors import StoreUnavailable
 from dashtam_events.event import DomainEvent
-from dashtam_events.processes import CommandIssued, DeadlineReached, ProcessRunner
+from dashtam_events.processes import (
+    CommandIssued,
+    DeadlineReached,
+    IssuedCommand,
+    ProcessRunner,
+)
 from dashtam_events.recorded import EventMetadata, StreamId
 from dashtam_events.store import EventStore
 from dashtam_events.subscriptions import (
@@ -24,6 +29,7 @@ from dashtam_events.testing import FaultyEventStore, HeldClock
 from tests.processes.orders import (
     MINUTE,
     NOON,
+    Command,
     Hands,
     OrderClosed,
     OrderPaid,
@@ -163,6 +169,45 @@ async def test_an_answer_that_was_stored_while_the_runner_was_away_cancels_the_d
     await house.happen(answer)
     await house.runner().run_once()
     assert "DeadlineReached" not in await told(house.store, ONE)
+
+
+async def test_an_answer_that_is_stored_while_commands_are_executed_cancels_the_deadline(
+    house: House,
+) -> None:
+    """It came in time, though it is dealt with late."""
+
+    class Slow(Hands):
+        async def __call__(self, issued: IssuedCommand[Command]) -> None:
+            await super().__call__(issued)
+            house.clock.advance(timedelta(minutes=5))
+            if len(self.done) == 1:
+                await house.happen(OrderPaid(order=TWO))
+
+    house.hands = Slow()
+    await house.happen(PLACED, OrderPlaced(order=TWO, occurred_at=NOON), OrderPaid(order=ONE))
+    await house.runner().run_once()
+    assert house.clock.instant == NOON + 10 * MINUTE
+    await house.runner().run_once()
+    assert "DeadlineReached" not in await told(house.store, TWO)
+
+
+async def test_a_deadline_comes_though_nobody_said_that_it_was_stored(house: House) -> None:
+    faulty = FaultyEventStore(house.store)
+    await house.happen(OrderPlaced(order=TWO))
+    async with house.runner(faulty, poll=0.05) as runner:
+        await until(lambda: is_on_the_agenda(runner))
+        faulty.fail(when="after")
+        faulty.fail(on="read_stream", nth=2)
+        await house.happen(PLACED)
+        await until(lambda: begun(house))
+        house.clock.advance(timedelta(minutes=10))
+        await until(lambda: have(house, 1))
+        assert faulty.unfired == 0
+
+
+async def is_on_the_agenda(runner: ProcessRunner) -> bool:
+    await asyncio.sleep(0)
+    return runner.next_deadline is not None
 
 
 async def test_after_the_end_only_what_was_asked_for_is_done(house: House) -> None:
