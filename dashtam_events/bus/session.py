@@ -144,9 +144,12 @@ class SessionScope:
         """Run a handler's call in a savepoint; the error for which it was undone, or None.
 
         Raises:
+            SavepointsNotReal: on SQLite, releasing the savepoint would commit: nothing was done.
             TransactionContractViolation: it ended more than was its own.
             Exception: what it raised, where that could not be undone.
         """
+        if self._sync.bind is not None and self._sync.bind.dialect.name == "sqlite":
+            await self.session.run_sync(_refuse_outermost)
         savepoint = await self.session.begin_nested()
         guard = _Guard(self._sync, self._watch, savepoint, handler)
         try:
@@ -163,6 +166,13 @@ class SessionScope:
             await _undo(savepoint, error)
             raise
         return await _release(savepoint, handler)
+
+
+def _refuse_outermost(session: Session) -> None:
+    """Refuse a savepoint on a connection that SQLite sees in no transaction: it would be one."""
+    driver: Any = session.connection().connection.driver_connection
+    if not driver.in_transaction:
+        raise SavepointsNotReal("sqlite")
 
 
 class _Guard:

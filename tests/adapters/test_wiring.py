@@ -2,13 +2,14 @@
 
 import logging
 import pickle
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from dashtam_events import CATALOGUE, DomainEvent, EventRegistry, InMemoryEventBus, event
 from dashtam_events.adapters.audit import AuditEventHandler, AuditLog, create_audit_tables
@@ -21,7 +22,12 @@ from dashtam_events.bus.protocol import EventContext
 from dashtam_events.bus.session import real_savepoints
 from dashtam_events.catalogue import ProviderConnectionSucceeded, UserPasswordChangeSucceeded
 from dashtam_events.declaration import Email
-from dashtam_events.errors import EmailTemplatesMissing, InvalidEventClass, NotWired
+from dashtam_events.errors import (
+    EmailTemplatesMissing,
+    InvalidEventClass,
+    NotWired,
+    SavepointsNotReal,
+)
 from dashtam_events.event import spec_of
 from dashtam_events.sse import SSEHub
 from tests.adapters.marked import marked
@@ -208,3 +214,42 @@ async def test_the_adapters_of_the_library_work_together(
     assert [each.getMessage() for each in caplog.records] == ["user_password_change_succeeded"]
     assert ended == [fact.user_id]
     assert mailed == ["ann@example.com"]
+
+
+@pytest.fixture
+async def careless(tmp_path: Path) -> AsyncIterator[AsyncEngine]:
+    """An engine that nobody made right, with tables from a migration, which tries nothing out."""
+    engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'a.db'}")
+    async with engine.begin() as connection:
+        await create_audit_tables(connection)
+        await connection.execute(text("CREATE TABLE notes (note TEXT)"))
+    yield engine
+    await engine.dispose()
+
+
+@pytest.mark.parametrize("first", [None, "SELECT * FROM notes"])
+async def test_an_engine_without_real_savepoints_is_refused_before_anything_is_recorded(
+    bus: InMemoryEventBus, careless: AsyncEngine, first: str | None
+) -> None:
+    wire(bus, CATALOGUE, audit=AuditEventHandler())
+    async with AsyncSession(careless) as session, session.begin():
+        if first is not None:
+            await session.execute(text(first))
+        with pytest.raises(SavepointsNotReal, match=r"real_savepoints\(engine\)"):
+            await bus.publish(marked(UserPasswordChangeSucceeded), session=session)
+    assert (await AuditLog(careless).page()).records == ()
+    real_savepoints(careless)
+    async with AsyncSession(careless) as session, session.begin():
+        await bus.publish(marked(UserPasswordChangeSucceeded), session=session)
+    assert len((await AuditLog(careless).page()).records) == 1
+
+
+async def test_a_transaction_that_has_written_has_savepoints_that_are_real(
+    bus: InMemoryEventBus, careless: AsyncEngine
+) -> None:
+    wire(bus, CATALOGUE, audit=AuditEventHandler())
+    async with AsyncSession(careless) as session:
+        await session.execute(text("INSERT INTO notes VALUES ('written')"))
+        await bus.publish(marked(UserPasswordChangeSucceeded), session=session)
+        await session.rollback()
+    assert (await AuditLog(careless).page()).records == ()
