@@ -3,15 +3,14 @@
 import asyncio
 import random
 import re
-from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import attrs
 
 from dashtam_events.errors import VersionConflict
 from dashtam_events.recorded import Position, RecordedEvent
-from dashtam_events.store import ANY, EventStore, InMemoryEventStore
+from dashtam_events.store import ANY, EventStore, InMemoryEventStore, SQLiteEventStore
 from dashtam_events.store._rows import Draft, Row, Stored
 from dashtam_events.store.postgres import PostgresEventStore
 from dashtam_events.subscriptions import InMemoryCheckpointStore, Subscription
@@ -22,9 +21,12 @@ from tests.postgres_server import asking
 __all__ = [
     "AmnesicStore",
     "BackwardStore",
+    "CachingStore",
+    "DeafStore",
     "EagerStore",
+    "EarlyStore",
     "LooseStore",
-    "PatchedStore",
+    "SilentStore",
     "TornStore",
     "UncountedStore",
     "UnlockedStore",
@@ -111,6 +113,15 @@ def _backward(rows: list[Row]) -> list[Row]:
     return [(other[0], *row[1:]) for row, other in zip(rows, reversed(rows), strict=True)]
 
 
+class DeafStore(SQLiteEventStore):
+    """Does not look for the appends of others to the same file."""
+
+    async def __aenter__(self) -> Self:
+        await super().__aenter__()
+        self._session._start_polling = lambda: None  # type: ignore[method-assign]  # the bug
+        return self
+
+
 class LooseStore(PostgresEventStore):
     """Appends beside the caller's transaction, not in it."""
 
@@ -121,30 +132,55 @@ class LooseStore(PostgresEventStore):
 class PatchedStore(PostgresEventStore):
     """Appends by a function in which some texts were replaced by others."""
 
-    def __init__(
-        self, dsn: str, *, schema: str, patches: Sequence[tuple[str, str]], **rest: Any
-    ) -> None:
-        super().__init__(dsn, schema=schema, **rest)
-        self._dsn, self._schema, self._patches = dsn, schema, patches
+    _patches: ClassVar[tuple[tuple[str, str], ...]]
+
+    def __init__(self, dsn: str, *, schema: str, **options: Any) -> None:
+        super().__init__(dsn, schema=schema, **options)
+        self._dsn, self._schema = dsn, schema
 
     async def __aenter__(self) -> Self:
         await super().__aenter__()
-        async with asking(self._dsn) as connection, connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock(1)")
+        async with asking(self._dsn) as connection:
             await self._patch(connection)
         return self
 
     async def _patch(self, connection: Any) -> None:
-        """Once, whoever of those that share the schema comes first."""
-        name = f"{self._schema}.append"
-        function = await connection.fetchval("SELECT pg_get_functiondef($1::regproc)", name)
-        if "patched" in function:
+        """Once, by the first of the stores that share the schema."""
+        if await connection.fetchval("SELECT to_regclass($1)", f"{self._schema}.numbers"):
             return
         await connection.execute(f"CREATE SEQUENCE {self._schema}.numbers CACHE 5")
+        name = f"{self._schema}.append"
+        function = await connection.fetchval("SELECT pg_get_functiondef($1::regproc)", name)
         for old, new in self._patches:
             function, times = re.subn(old, new.format(schema=self._schema), function)
-            assert times == 1, f"there is no {old}"
-        await connection.execute(function.replace("DECLARE", "DECLARE -- patched", 1))
+            assert times == 1, f"the function has changed: there is no {old}"
+        await connection.execute(function)
+
+
+_WITHOUT_LOCK = (r"PERFORM pg_advisory_xact_lock\(-?\d+\);", "")
+_WITHOUT_NOTIFICATION = (r"PERFORM pg_notify\('\w+', ''\);", "")
+_FROM_A_SEQUENCE = (
+    "last := start;",
+    "start := 1000 * nextval('{schema}.numbers'); last := start;",
+)
+
+
+class EarlyStore(PatchedStore):
+    """Gives positions out before the commit: who goes on behind the last one misses the late."""
+
+    _patches = (_WITHOUT_LOCK, _FROM_A_SEQUENCE)
+
+
+class CachingStore(PatchedStore):
+    """Takes positions from a sequence with a cache, of which each connection has numbers."""
+
+    _patches = (_FROM_A_SEQUENCE,)
+
+
+class SilentStore(PatchedStore):
+    """Tells nobody of what it appended."""
+
+    _patches = (_WITHOUT_NOTIFICATION,)
 
 
 async def resume_early(store: EventStore, notes: Notes) -> None:

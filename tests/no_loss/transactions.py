@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Any
@@ -23,7 +23,7 @@ _WRITE = "INSERT INTO written_before VALUES (1)"
 
 
 @asynccontextmanager
-async def writing(dsn: str) -> AsyncIterator[None]:
+async def writing(dsn: str) -> AsyncGenerator[None, None]:
     """A long transaction that has written something, and is rolled back in the end."""
     async with asking(dsn) as connection:
         await connection.execute(f"BEGIN; {_TABLE}; {_WRITE}")
@@ -97,7 +97,7 @@ class TransactionWriter(Writer):
         return transaction
 
     async def _dawdle(self) -> None:
-        await asyncio.sleep(self._chance.choice([0, 0, 0.001, 0.005]))
+        await asyncio.sleep(self._chance.choice([0, 0, 0, 0.001, 0.005, 0.02]))
 
     def _expecting_after(self, first: Append, version: int) -> Append:
         return Append(stream=first.stream, events=self._events(), expected=version)
