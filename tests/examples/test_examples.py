@@ -9,6 +9,7 @@ import pytest
 
 import dashtam_events
 
+TAKEN = "What is right is in the log, so the new table takes the place of the old:"
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(dashtam_events.__file__).parents[1])}
 
 
@@ -32,7 +33,9 @@ def examples(repository: Path) -> Path:
 
 def test_every_example_is_tested_here(examples: Path) -> None:
     names = {path.stem for path in examples.glob("*.py")}
-    assert names == {"custom_events", "fastapi_service", "import_statement", "quickstart"}
+    assert names == {
+        *("custom_events", "fastapi_service", "import_statement", "quickstart", "read_models")
+    }
 
 
 def test_the_quickstart_stores_tells_and_rebuilds(examples: Path) -> None:
@@ -107,4 +110,22 @@ def test_the_service_answers_refuses_records_and_shows_live(examples: Path) -> N
         "logged: provider_connection_succeeded",
         "logged: provider_token_refresh_succeeded",
         "logged: provider_disconnection_succeeded",
+    ]
+
+
+def test_the_views_go_on_and_are_made_anew_from_the_log(examples: Path) -> None:
+    printed = [line.strip() for line in run(examples / "read_models.py").splitlines()]
+    assert "connections: at position 9" in printed
+    assert "2 ACTIVE, 1 EXPIRED" in printed
+    assert any(
+        line.startswith("connections: view_connections: 3 rows are only") for line in printed
+    )
+    rebuilt = printed[printed.index(TAKEN) :]
+    assert rebuilt[1:] == [
+        "schwab: ACTIVE",
+        "chase: EXPIRED",
+        "fidelity: ACTIVE",
+        "account_sync: failed, provider_unavailable, took 0:00:02",
+        "account_sync: succeeded, 3 accounts, took 0:00:02",
+        "account_sync: 1 of 2 succeeded",
     ]
