@@ -3,7 +3,9 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -16,7 +18,7 @@ from dashtam_events.processes import (
     ProcessRunner,
 )
 from dashtam_events.recorded import EventMetadata, StreamId
-from dashtam_events.store import EventStore
+from dashtam_events.store import AppendResult, EventStore
 from dashtam_events.subscriptions import (
     CheckpointConflict,
     InMemoryCheckpointStore,
@@ -329,6 +331,40 @@ async def test_of_two_runners_one_reaches_a_deadline(house: House) -> None:
         written = await told(house.store, order(number))
         assert written.count("DeadlineReached") == 1
         assert written.count("CommandIssued") == 1
+
+
+class Overtaken(FaultyEventStore):
+    """A store whose first append comes after another runner has done all there was to do."""
+
+    def __init__(self, store: EventStore, other: ProcessRunner) -> None:
+        super().__init__(store)
+        self._other: ProcessRunner | None = other
+
+    async def append(self, *args: Any, **options: Any) -> AppendResult:
+        other, self._other = self._other, None
+        if other is not None:
+            await other.run_once()
+        return await super().append(*args, **options)
+
+
+async def test_a_runner_that_was_overtaken_decides_nothing_again(house: House) -> None:
+    await house.happen(PLACED, OrderPaid(order=ONE))
+    slow = Overtaken(house.store, house.runner())
+    with pytest.raises(CheckpointConflict):
+        await house.runner(slow).run_once()
+    written = await told(house.store, ONE)
+    assert written.count("ProcessReacted") == 2
+    assert len(house.hands.done) == 2
+
+
+async def test_a_runner_that_was_overtaken_reaches_no_deadline_again(house: House) -> None:
+    await house.happen(PLACED)
+    await house.runner().run_once()
+    house.clock.advance(timedelta(hours=1))
+    slow = Overtaken(house.store, house.runner())
+    with suppress(CheckpointConflict):
+        await house.runner(slow).run_once()
+    assert await told(house.store, ONE) == BEGUN + REMINDED
 
 
 async def test_long_lives_are_loaded_from_snapshots(house: House) -> None:
