@@ -13,6 +13,7 @@ from tests import counts
 from tests.databases import new_database
 from tests.no_loss.history import History
 from tests.no_loss.promises import Findings, NoLoss, judge
+from tests.no_loss.readers import NEVER
 from tests.no_loss.runs import Load, run
 from tests.no_loss.transactions import TransactionWriter, writing
 
@@ -20,7 +21,10 @@ _schemas = (f"no_loss_{number}" for number in count(1))
 
 
 def open_store(dsn: str, schema: str) -> PostgresEventStore:
-    return PostgresEventStore(dsn, registry=CONTRACT_EVENTS, schema=schema, busy_timeout=20)
+    """Without a poll to make up for a notification that does not come."""
+    return PostgresEventStore(
+        dsn, registry=CONTRACT_EVENTS, schema=schema, busy_timeout=20, poll_interval=NEVER
+    )
 
 
 def address(database: URL) -> str:
@@ -34,7 +38,7 @@ def in_one_process(postgres: URL) -> Findings:
     def place() -> Load:
         return Load(open=partial(open_store, address(postgres), next(_schemas)), stores=3)
 
-    return judge(place, counts.of(short=300, full=10_000, soak=100_000))
+    return judge(place, counts.of(short=150, full=10_000, soak=100_000))
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +49,7 @@ def in_several_processes(postgres: URL, processes: Executor) -> Findings:
         open_one = partial(open_store, address(postgres), next(_schemas))
         return Load(open=open_one, stores=2, processes=2)
 
-    appends = counts.of(short=300, full=10_000, soak=100_000)
+    appends = counts.of(short=150, full=10_000, soak=100_000)
     return judge(place, appends, lambda load: run(load, processes))
 
 
@@ -69,7 +73,7 @@ def in_transactions(postgres: URL, processes: Executor) -> Findings:
         async with new_database(postgres) as other, writing(address(other)), writing(dsn):
             return await run(load, processes)
 
-    return judge(place, counts.of(short=300, full=10_000, soak=100_000), play)
+    return judge(place, counts.of(short=150, full=10_000, soak=100_000), play)
 
 
 @counts.counted

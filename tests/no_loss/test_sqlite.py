@@ -25,7 +25,7 @@ def in_one_process(tmp_path_factory: pytest.TempPathFactory) -> Findings:
         path = tmp_path_factory.mktemp("store") / "events.db"
         return Load(open=partial(open_store, path), stores=2)
 
-    return judge(place, counts.of(short=300, full=10_000, soak=100_000))
+    return judge(place, counts.of(short=150, full=10_000, soak=100_000))
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def in_several_processes(tmp_path_factory: pytest.TempPathFactory, processes: Ex
         path = tmp_path_factory.mktemp("store") / "events.db"
         return Load(open=partial(open_store, path), processes=2)
 
-    appends = counts.of(short=300, full=10_000, soak=100_000)
+    appends = counts.of(short=150, full=10_000, soak=100_000)
     return judge(place, appends, lambda load: run(load, processes))
 
 
