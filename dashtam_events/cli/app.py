@@ -8,6 +8,7 @@ import click
 
 from dashtam_events.cli.audit import audit
 from dashtam_events.cli.catalogue import catalogue
+from dashtam_events.cli.copy import copy
 from dashtam_events.cli.demo import demo
 from dashtam_events.cli.history import log, stream
 from dashtam_events.cli.migrate import migrate
@@ -73,5 +74,5 @@ def diagram() -> None:
     click.echo(mermaid(), nl=False)
 
 
-for _each in (demo, log, stream, audit, catalogue, parked, diagram, migrate):
+for _each in (demo, log, stream, audit, catalogue, parked, diagram, migrate, copy):
     command.add_command(_each)
