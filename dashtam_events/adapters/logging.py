@@ -23,7 +23,11 @@ _LEVELS: Mapping[LogLevel, int] = {level: getattr(logging, level.name) for level
 _TRACED = ("correlation_id", "causation_id", "trace_id", "span_id")
 # What log records of any supported Python carry, and what structlog's processors write.
 _RECORD = frozenset((*vars(logging.makeLogRecord({})), "asctime", "message", "taskName"))
-_TAKEN = _RECORD | frozenset("event exception level logger stack timestamp".split())
+_STRUCTLOG = """
+    event exception func_name level level_number logger logger_name positional_args process_name
+    qual_module qual_name stack stacklevel thread_name timestamp
+"""
+_TAKEN = _RECORD | frozenset(_STRUCTLOG.split())
 _OWN = frozenset((*_TRACED, "event_type", "position", "stream", "version"))
 _SAFE = re.compile(r"[\w.:/+@%*-]+", re.ASCII)
 

@@ -286,6 +286,69 @@ async def test_a_logger_of_structlog_takes_the_fields_as_keywords() -> None:
     assert (awkward["event"], awkward["event_"]) == ("awkwardly_named", "f")
 
 
+@event
+class NamedAsProcessorsDo(DomainEvent):
+    """Its fields have the names that structlog's processors write to, or take away."""
+
+    positional_args: tuple[str, ...] = ("own",)
+    func_name: str = "own"
+    level_number: str = "own"
+    logger_name: str = "own"
+    process_name: str = "own"
+    qual_name: str = "own"
+    stacklevel: str = "own"
+    thread_name: str = "own"
+
+
+async def test_the_processors_of_structlog_leave_the_fields_of_the_event_alone(
+    logger: logging.Logger, caplog: pytest.LogCaptureFixture
+) -> None:
+    processors: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.filter_by_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_log_level_number,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso"),
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.CallsiteParameterAdder(),
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(),
+    ]
+    bound = structlog.wrap_logger(
+        logger, processors=processors, wrapper_class=structlog.stdlib.BoundLogger
+    ).bind(service="shop")
+    fact = NamedAsProcessorsDo()
+    with structlog.contextvars.bound_contextvars(peer="192.0.2.1", event_type="the request's"):
+        await LoggingEventHandler(bound)(fact, NOTHING_KNOWN)
+    line = json.loads(caplog.messages[0])
+    assert (line["event"], line["logger"]) == ("named_as_processors_do", logger.name)
+    assert (line["service"], line["peer"]) == ("shop", "192.0.2.1")
+    assert line["event_type"] == "NamedAsProcessorsDo"
+    assert line.pop("positional_args_") == ["own"]
+    own = [name for name, value in line.items() if value == "own"]
+    assert len(own) == 7
+    assert all(name.endswith("_") for name in own)
+
+
+async def test_what_a_request_binds_in_structlog_fills_in_for_what_is_not_known() -> None:
+    out = io.StringIO()
+    logger = structlog.wrap_logger(
+        structlog.PrintLogger(out),
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
+    )
+    with structlog.contextvars.bound_contextvars(correlation_id="of the request"):
+        for context in (EventContext(metadata=METADATA), NOTHING_KNOWN):
+            await LoggingEventHandler(logger)(marked(FileImportProgress), context)
+    told = [json.loads(line)["correlation_id"] for line in out.getvalue().splitlines()]
+    assert told == ["request-7", "of the request"]
+
+
 @pytest.mark.parametrize("level", LogLevel)
 async def test_structlog_writes_json_at_each_level(level: LogLevel) -> None:
     @event(name=f"Said{level}", log_level=level)

@@ -34,7 +34,8 @@ _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
 }
 # What makes a spreadsheet take a cell for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# As spreadsheets begin a formula, in full width too, which some of them take for the same.
+_FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
 
 @attrs.frozen(kw_only=True)

@@ -150,7 +150,7 @@ async def test_csv_has_a_header_and_quotes_what_needs_it(
     assert row["action"] == "USER_LOGIN_SUCCESS"
 
 
-@pytest.mark.parametrize("formula", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1"])
+@pytest.mark.parametrize("formula", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "\uff1d1"])
 async def test_csv_gives_a_spreadsheet_nothing_to_run(
     engine: AsyncEngine, trail: AuditLog, formula: str
 ) -> None:
