@@ -97,9 +97,12 @@ def test_wall_1_no_room_may_import_the_front_door(house: Path, plant: Plant) -> 
     assert "dashtam_events.recorded is not allowed to import dashtam_events" in said
 
 
-@pytest.mark.parametrize("bank", ["catalogue", "connection", "views", "adapters", "cli"])
+@pytest.mark.parametrize("bank", ["catalogue", "connection", "upkeep", "views", "adapters", "cli"])
 def test_wall_2_no_room_of_the_kit_may_know_the_banks(house: Path, plant: Plant, bank: str) -> None:
-    kit = ("registry", "codec", "store", "bus", "sse", "subscriptions", "repository", "testing")
+    kit = (
+        *("registry", "codec", "store", "bus", "sse", "subscriptions", "repository"),
+        *("processes", "testing"),
+    )
     plant(f"{bank}.py", "")
     for room in kit:
         plant(f"{room}.py", f"def late():\n    import dashtam_events.{bank}")

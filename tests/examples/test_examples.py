@@ -34,7 +34,13 @@ def examples(repository: Path) -> Path:
 def test_every_example_is_tested_here(examples: Path) -> None:
     names = {path.stem for path in examples.glob("*.py")}
     assert names == {
-        *("custom_events", "fastapi_service", "import_statement", "quickstart", "read_models")
+        "custom_events",
+        "fastapi_service",
+        "import_statement",
+        "process_manager",
+        "quickstart",
+        "read_models",
+        "two_services",
     }
 
 
@@ -91,6 +97,18 @@ def test_a_statement_of_ones_own_is_imported(examples: Path, repository: Path) -
     statement = repository / "dashtam_events" / "cli" / "statements" / "suncorp.ofx"
     printed = run(examples / "import_statement.py", str(statement))
     assert "imported: account 123456789, -16.85 AUD" in printed
+
+
+def test_connections_are_kept_in_shape_until_the_bank_has_no_more_tokens(examples: Path) -> None:
+    printed = run(examples / "process_manager.py").splitlines()
+    happened = [tuple(line.split()[1:]) for line in printed]
+    assert ("silent", "ProviderConnectionFailed") in happened
+    assert [name.removeprefix("Provider") for slug, name in happened if slug == "schwab"] == [
+        *("ConnectionAttempted", "ConnectionSucceeded"),
+        *("TokenRefreshAttempted", "TokenRefreshSucceeded") * 2,
+        *("TokenRefreshAttempted", "TokenRefreshFailed") * 3,
+        "ConnectionExpired",
+    ]
 
 
 def test_the_service_answers_refuses_records_and_shows_live(examples: Path) -> None:
