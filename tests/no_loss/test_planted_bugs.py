@@ -67,14 +67,12 @@ async def test_a_store_with_a_bug_is_caught(kind: type[InMemoryEventStore], rule
 async def test_a_postgres_store_with_a_bug_is_caught(
     kind: type[PostgresEventStore], rule: Rule, postgres: URL
 ) -> None:
-    dsn = address(postgres)
-
     def place() -> Load:
-        open_one = partial(kind, dsn, schema=next(_schemas), registry=CONTRACT_EVENTS)
+        open_one = partial(kind, address(postgres), schema=next(_schemas), registry=CONTRACT_EVENTS)
         return Load(
             open=partial(open_one, poll_interval=NEVER),
             stores=3,
-            make_writer=partial(TransactionWriter, dsn=dsn),
+            make_writer=partial(TransactionWriter, url=postgres),
             patience=1.0,
         )
 

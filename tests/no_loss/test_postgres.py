@@ -59,18 +59,17 @@ def in_transactions(postgres: URL, processes: Executor) -> Findings:
 
     One of those writes in another database of the server, one in the same.
     """
-    dsn = address(postgres)
 
     def place() -> Load:
         return Load(
-            open=partial(open_store, dsn, next(_schemas)),
+            open=partial(open_store, address(postgres), next(_schemas)),
             stores=2,
             processes=2,
-            make_writer=partial(TransactionWriter, dsn=dsn),
+            make_writer=partial(TransactionWriter, url=postgres),
         )
 
     async def play(load: Load) -> History:
-        async with new_database(postgres) as other, writing(address(other)), writing(dsn):
+        async with new_database(postgres) as other, writing(other), writing(postgres):
             return await run(load, processes)
 
     return judge(place, counts.of(short=150, full=10_000, soak=100_000), play)

@@ -5,12 +5,14 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from dashtam_events.store import SQLiteEventStore
 from dashtam_events.testing import CONTRACT_EVENTS
 from tests import counts
 from tests.no_loss.promises import Findings, NoLoss, judge
 from tests.no_loss.runs import Load, run
+from tests.no_loss.transactions import TransactionWriter
 
 
 def open_store(path: Path) -> SQLiteEventStore:
@@ -40,6 +42,23 @@ def in_several_processes(tmp_path_factory: pytest.TempPathFactory, processes: Ex
     return judge(place, appends, lambda load: run(load, processes))
 
 
+@pytest.fixture(scope="module")
+def in_transactions(tmp_path_factory: pytest.TempPathFactory, processes: Executor) -> Findings:
+    """Three processes append, also in transactions of their own."""
+
+    def place() -> Load:
+        path = tmp_path_factory.mktemp("store") / "events.db"
+        url = make_url(f"sqlite+aiosqlite:///{path}")
+        return Load(
+            open=partial(open_store, path),
+            processes=2,
+            make_writer=partial(TransactionWriter, url=url),
+        )
+
+    appends = counts.of(short=150, full=10_000, soak=100_000)
+    return judge(place, appends, lambda load: run(load, processes))
+
+
 @counts.counted
 class TestOneProcess(NoLoss):
     @pytest.fixture
@@ -52,3 +71,10 @@ class TestSeveralProcesses(NoLoss):
     @pytest.fixture
     def findings(self, in_several_processes: Findings) -> Findings:
         return in_several_processes
+
+
+@counts.counted
+class TestTransactions(NoLoss):
+    @pytest.fixture
+    def findings(self, in_transactions: Findings) -> Findings:
+        return in_transactions

@@ -1,4 +1,4 @@
-"""Those who append to a PostgreSQL store inside transactions of their own."""
+"""Those who append inside transactions of their own, in which they wrote something before."""
 
 import asyncio
 import random
@@ -7,27 +7,47 @@ from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Any
 
+from sqlalchemy import text
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncTransaction, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from dashtam_events.bus.session import real_savepoints
 from dashtam_events.errors import StoreError
-from dashtam_events.store import Append, EventStore
+from dashtam_events.store import Append, SQLiteEventStore
 from dashtam_events.store.postgres import PostgresEventStore
 from tests.no_loss.history import Outcome
 from tests.no_loss.writers import Writer
-from tests.postgres_server import asking
 
 __all__ = ["TransactionWriter", "writing"]
 
-
-# Whoever writes has a number in the order of transactions, also where nobody else sees it.
-_TABLE = "CREATE TEMPORARY TABLE written_before (n integer)"
-_WRITE = "INSERT INTO written_before VALUES (1)"
+# In PostgreSQL each transaction that writes has a number, also where nobody else sees the table.
+_TABLES = {
+    "postgresql": text("CREATE TEMPORARY TABLE IF NOT EXISTS written_before (n integer)"),
+    "sqlite": text("CREATE TABLE IF NOT EXISTS written_before (n integer)"),
+}
+_WRITE = text("INSERT INTO written_before VALUES (1)")
 
 
 @asynccontextmanager
-async def writing(dsn: str) -> AsyncGenerator[None, None]:
+async def _connected(url: URL) -> AsyncGenerator[AsyncConnection, None]:
+    """A connection on which there is something to write to."""
+    options = {"connect_args": {"timeout": 60}} if url.get_backend_name() == "sqlite" else {}
+    engine = real_savepoints(create_async_engine(url, poolclass=NullPool, **options))
+    async with engine.connect() as connection:
+        async with connection.begin():
+            await connection.execute(_TABLES[engine.dialect.name])
+        yield connection
+    await engine.dispose()
+
+
+@asynccontextmanager
+async def writing(url: URL) -> AsyncGenerator[None, None]:
     """A long transaction that has written something, and is rolled back in the end."""
-    async with asking(dsn) as connection:
-        await connection.execute(f"BEGIN; {_TABLE}; {_WRITE}")
+    async with _connected(url) as connection, connection.begin() as transaction:
+        await connection.execute(_WRITE)
         yield
+        await transaction.rollback()
 
 
 class TransactionWriter(Writer):
@@ -36,17 +56,16 @@ class TransactionWriter(Writer):
     Some are slow to append, or to commit; some are rolled back, whole or to a savepoint.
     """
 
-    _store: PostgresEventStore
-    _connection: Any
+    _store: PostgresEventStore | SQLiteEventStore
+    _connection: AsyncConnection
 
-    def __init__(self, name: str, store: EventStore, chance: random.Random, *, dsn: str) -> None:
+    def __init__(self, name: str, store: Any, chance: random.Random, *, url: URL) -> None:
         super().__init__(name, store, chance)
-        self._dsn = dsn
+        self._url = url
 
     async def write(self, turns: int) -> None:
         """Append so many times, over a connection of its own where it is in a transaction."""
-        async with asking(self._dsn) as self._connection:
-            await self._connection.execute(_TABLE)
+        async with _connected(self._url) as self._connection:
             await super().write(turns)
 
     def _acts(self) -> list[tuple[Callable[[], Any], int]]:
@@ -59,7 +78,7 @@ class TransactionWriter(Writer):
         inside = self._store.within(self._connection)
         try:
             results = await inside.append_many([first])
-            second = self._expecting_after(first, results[0].version)
+            second = self._behind(first, results[0].version)
             results += await inside.append_many([second])
         except StoreError:
             await transaction.rollback()
@@ -77,8 +96,7 @@ class TransactionWriter(Writer):
         """An append that is rolled back alone, between the beginning and one that stands."""
         transaction = await self._begin()
         inside, invoked = self._store.within(self._connection), monotonic()
-        savepoint = self._connection.transaction()
-        await savepoint.start()
+        savepoint = await self._connection.begin_nested()
         regretted = [Append(stream=self._own, events=self._events())]
         await inside.append_many(regretted)
         await savepoint.rollback()
@@ -88,10 +106,9 @@ class TransactionWriter(Writer):
         await transaction.commit()
         self._acknowledged(appends, invoked, results)
 
-    async def _begin(self) -> Any:
+    async def _begin(self) -> AsyncTransaction:
         """A transaction that wrote something before it came to append."""
-        transaction = self._connection.transaction()
-        await transaction.start()
+        transaction = await self._connection.begin()
         await self._connection.execute(_WRITE)
         await self._dawdle()
         return transaction
@@ -99,5 +116,5 @@ class TransactionWriter(Writer):
     async def _dawdle(self) -> None:
         await asyncio.sleep(self._chance.choice([0, 0, 0, 0.001, 0.005, 0.02]))
 
-    def _expecting_after(self, first: Append, version: int) -> Append:
+    def _behind(self, first: Append, version: int) -> Append:
         return Append(stream=first.stream, events=self._events(), expected=version)
