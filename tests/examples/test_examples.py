@@ -147,3 +147,12 @@ def test_the_views_go_on_and_are_made_anew_from_the_log(examples: Path) -> None:
         "account_sync: succeeded, 3 accounts, took 0:00:02",
         "account_sync: 1 of 2 succeeded",
     ]
+
+
+def test_each_payment_is_booked_once_however_often_it_is_sent(examples: Path) -> None:
+    assert run(examples / "two_services.py").splitlines() == [
+        "recorded: 40 payments of 800.00 EUR",
+        "killed: the ledger, in the middle",
+        "sent: each of them 4 times or more",
+        "booked: 40 payments of 800.00 EUR",
+    ]
