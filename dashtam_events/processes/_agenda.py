@@ -27,7 +27,10 @@ class Agenda:
 
     def __init__(self, earliest: Iterable[tuple[UUID, datetime]] = ()) -> None:
         self._earliest = dict(earliest)
-        # Entries that `_earliest` does not know are of the past; they are passed over.
+        self._heap: list[tuple[datetime, UUID]] = []
+        self._rebuild()
+
+    def _rebuild(self) -> None:
         self._heap = [(due_at, process_id) for process_id, due_at in self._earliest.items()]
         heapify(self._heap)
 
@@ -39,7 +42,10 @@ class Agenda:
             del self._earliest[process_id]
             return
         self._earliest[process_id] = due_at
+        # An earlier entry of the process stays in the heap until it is met, or there are too many.
         heappush(self._heap, (due_at, process_id))
+        if len(self._heap) > 2 * len(self._earliest) + _SIZE:
+            self._rebuild()
 
     @property
     def next_due(self) -> datetime | None:

@@ -61,6 +61,8 @@ def reacts_to(
 ) -> Any:
     """Mark a method of a process manager as the reaction to one event, or to up to three.
 
+    It may be handed an event years later; it asks nobody, and awaits nothing.
+
     Args:
         events: their classes.
         by: the field that holds the id of the process, or a function from the event to it. An
@@ -68,27 +70,26 @@ def reacts_to(
         starts: that a process begins with such an event where there is none yet. Where it is
             false, the event is passed over then.
     """
-
-    def mark(method: Any) -> Any:
-        setattr(method, _MARK, Reaction(method.__name__, events, by, starts))
-        return method
-
-    return mark
+    return lambda method: _marked(method, Reaction(method.__name__, events, by, starts))
 
 
 def on_deadline(
     name: str, /
 ) -> Callable[[_React[_P, DeadlineReached]], _React[_P, DeadlineReached]]:
     """Mark a method of a process manager as the reaction to one of its deadlines."""
-
-    def mark(method: Any) -> Any:
-        setattr(method, _MARK, Reaction(method.__name__, deadline=name))
-        return method
-
-    return mark
+    return lambda method: _marked(method, Reaction(method.__name__, deadline=name))
 
 
-@attrs.frozen
+def _marked(method: Any, reaction: Reaction) -> Any:
+    if hasattr(method, _MARK):
+        raise InvalidProcessClass(
+            method.__qualname__, "it reacts to something already: write another method"
+        )
+    setattr(method, _MARK, reaction)
+    return method
+
+
+@attrs.define
 class Reactions:
     """The reactions of one class, by what they react to."""
 

@@ -34,7 +34,8 @@ class ProcessRunner(Subscription):
     be woken has it in its stream, once, and reacts to that.
 
     A deadline comes when all is dealt with that was stored before it: an answer that came in
-    time is heard first. It is late by as long as the runner is away or behind.
+    time is heard first. It is late by as long as the runner is away or behind. The deadlines are
+    read from the log at the start, and kept in memory: one for each process.
 
     An event that cannot be reacted to and a command that cannot be executed are tried again and
     parked as with every subscription; the later commands and deadlines of that process wait
@@ -57,6 +58,7 @@ class ProcessRunner(Subscription):
         observer: told of what happens, for metrics.
 
     Raises:
+        TypeError: the class declares no stream.
         ValueError: `parking` lets the later events of a stream go on.
     """
 
@@ -78,6 +80,11 @@ class ProcessRunner(Subscription):
     ) -> None:
         if not parking.stream_waits:
             raise ValueError("processes react in order: leave it at Parking(stream_waits=True)")
+        self._process: type[ProcessManager[Any]] = process
+        snapshot_every = _SNAPSHOT_EVERY if process.snapshot_type is not None else None
+        self._processes: Repository[ProcessManager[Any]] = Repository(
+            store, process, snapshot_every=snapshot_every
+        )
         super().__init__(
             name or process.stream_category,
             store,
@@ -90,11 +97,6 @@ class ProcessRunner(Subscription):
             retry=retry,
             parking=parking,
             observer=observer,
-        )
-        self._process: type[ProcessManager[Any]] = process
-        snapshot_every = _SNAPSHOT_EVERY if process.snapshot_type is not None else None
-        self._processes: Repository[ProcessManager[Any]] = Repository(
-            store, process, snapshot_every=snapshot_every
         )
         self._execute = execute
         self._clock = clock

@@ -278,6 +278,11 @@ def test_a_class_that_cannot_work_is_refused_when_it_is_defined(
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
+def test_a_method_reacts_to_one_thing() -> None:
+    with pytest.raises(InvalidProcessClass, match="already"):
+        on_deadline("payment")(one()["one"])
+
+
 def test_an_undecorated_event_is_refused_as_everywhere() -> None:
     class Undecorated(DomainEvent):
         order: UUID
