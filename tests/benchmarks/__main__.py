@@ -18,10 +18,11 @@ from tests.benchmarks.growth import CURVES, Growth, measured
 from tests.benchmarks.guard import BASELINE, regressions
 from tests.benchmarks.harness import Outcome, Row, measure
 from tests.benchmarks.page import write_page
+from tests.benchmarks.postgres.rows import postgres_rows
 
 
 def rows(scale: int) -> list[Row]:
-    """Every row, each sample about `scale` times a hundred milliseconds of work."""
+    """The rows without a server, each sample about `scale` times a hundred milliseconds of work."""
     events, times = 200 * scale, 5_000 * scale
     one, four = _handlers(1), _handlers(4)
     return [
@@ -163,7 +164,8 @@ def main() -> None:
         f"{'ratio':>7} {'target':>7}"
     )
     outcomes = []
-    measured_rows = rows(1 if options.quick else 5)
+    scale = 1 if options.quick else 5
+    measured_rows = [*rows(scale), *postgres_rows(scale)]
     for row in measured_rows:
         [outcome] = measure([row], options.rounds)
         outcomes.append(outcome)

@@ -24,6 +24,7 @@ __all__ = [
     "publish",
     "read_log",
     "rebuild",
+    "rows",
 ]
 
 _SCHEMA = """
@@ -56,7 +57,8 @@ def _open(folder: Path) -> sqlite3.Connection:
     return connection
 
 
-def _rows(stream: str, after: int, count: int) -> list[tuple[bytes, str, int, str, bytes]]:
+def rows(stream: str, after: int, count: int) -> list[tuple[bytes, str, int, str, bytes]]:
+    """Events of a stream, built and encoded: id, stream, version, type and data."""
     made = [_Plain(event_id=uuid7(), occurred_at=now(), **FIELDS) for _ in range(count)]
     return [
         (one.event_id.bytes, stream, after + 1 + i, "ConnectionSynced", _encoder.encode(one))
@@ -71,7 +73,7 @@ def append(saves: int, per_save: int) -> float:
         with timed(saves * per_save) as cost:
             for save in range(saves):
                 connection.execute("BEGIN IMMEDIATE")
-                connection.executemany(_INSERT, _rows("s", save * per_save, per_save))
+                connection.executemany(_INSERT, rows("s", save * per_save, per_save))
                 connection.execute("COMMIT")
         connection.close()
     return cost[0]
@@ -85,7 +87,7 @@ def grouped(commits: int, saves: int = 10) -> float:
             for commit in range(commits):
                 connection.execute("BEGIN IMMEDIATE")
                 for save in range(saves):
-                    connection.execute(_INSERT, _rows(f"s{save}", commit, 1)[0])
+                    connection.execute(_INSERT, rows(f"s{save}", commit, 1)[0])
                 connection.execute("COMMIT")
         connection.close()
     return cost[0]
@@ -94,7 +96,7 @@ def grouped(commits: int, saves: int = 10) -> float:
 def _filled(folder: Path, events: int) -> sqlite3.Connection:
     connection = _open(folder)
     connection.execute("BEGIN")
-    connection.executemany(_INSERT, _rows("s", 0, events))
+    connection.executemany(_INSERT, rows("s", 0, events))
     connection.execute("COMMIT")
     return connection
 
@@ -170,7 +172,7 @@ async def publish(handlers: list[Callable[[object], Awaitable[None]]], times: in
 
 def memory(events: int) -> float:
     """Bytes of a decoded event, without those of the classes and interned strings."""
-    data = [row[4] for row in _rows("s", 0, events)]
+    data = [row[4] for row in rows("s", 0, events)]
     tracemalloc.start()
     kept = [_decoder.decode(one) for one in data]
     used, _peak = tracemalloc.get_traced_memory()

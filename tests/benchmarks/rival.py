@@ -14,7 +14,17 @@ from eventsourcing.domain import Aggregate, event
 
 from tests.benchmarks.workload import FIELDS, scratch, timed
 
-__all__ = ["append", "construct", "decode", "encode", "memory", "read_log", "rebuild"]
+__all__ = [
+    "RivalConnection",
+    "append",
+    "construct",
+    "decode",
+    "encode",
+    "memory",
+    "read_log",
+    "rebuild",
+    "sync",
+]
 
 
 class RivalConnection(Aggregate):
@@ -58,7 +68,8 @@ def _connection() -> RivalConnection:
     return RivalConnection(provider_slug="schwab")
 
 
-def _sync(connection: RivalConnection, times: int) -> None:
+def sync(connection: RivalConnection, times: int) -> None:
+    """Record so many syncs, which are pending until they are saved."""
     for _ in range(times):
         connection.sync(**FIELDS)  # type: ignore[arg-type]  # a dict of mixed values
 
@@ -70,7 +81,7 @@ def append(saves: int, per_save: int) -> float:
         application.save(connection)
         with timed(saves * per_save) as cost:
             for _ in range(saves):
-                _sync(connection, per_save)
+                sync(connection, per_save)
                 application.save(connection)
     return cost[0]
 
@@ -79,7 +90,7 @@ def rebuild(events: int) -> float:
     """`repository.get` of one aggregate."""
     with _application() as application:
         connection = _connection()
-        _sync(connection, events)
+        sync(connection, events)
         application.save(connection)
         with timed(events) as cost:
             again: RivalConnection = application.repository.get(connection.id)
@@ -91,7 +102,7 @@ def read_log(events: int) -> float:
     """The notification log in pages, each event decoded by the mapper."""
     with _application() as application:
         connection = _connection()
-        _sync(connection, events - 1)
+        sync(connection, events - 1)
         application.save(connection)
         seen = 0
         with timed(events) as cost:
@@ -106,7 +117,7 @@ def encode(times: int) -> float:
     """The mapper, from domain event to stored event."""
     with _application() as application:
         connection = _connection()
-        _sync(connection, 1)
+        sync(connection, 1)
         one = connection.pending_events[-1]
         with timed(times) as cost:
             for _ in range(times):
@@ -118,7 +129,7 @@ def decode(times: int) -> float:
     """The mapper, from stored event to domain event."""
     with _application() as application:
         connection = _connection()
-        _sync(connection, 1)
+        sync(connection, 1)
         stored = application.mapper.to_stored_event(connection.pending_events[-1])
         with timed(times) as cost:
             for _ in range(times):
@@ -130,7 +141,7 @@ def construct(times: int) -> float:
     """One event triggered on its aggregate: the rival has no other way."""
     connection = _connection()
     with timed(times) as cost:
-        _sync(connection, times)
+        sync(connection, times)
     return cost[0]
 
 
@@ -138,7 +149,7 @@ def memory(events: int) -> float:
     """Bytes of a decoded event."""
     with _application() as application:
         connection = _connection()
-        _sync(connection, events)
+        sync(connection, events)
         pending = connection.pending_events[1:]
         stored = [application.mapper.to_stored_event(one) for one in pending]
         tracemalloc.start()

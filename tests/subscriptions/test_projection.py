@@ -1,6 +1,7 @@
 """Projections: each event is written exactly once, whoever runs, fails or comes back."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -95,6 +96,24 @@ async def test_a_value_that_the_database_refuses_is_set_aside(
     assert fallen.attempts == 1
     assert fallen.error_type == "sqlalchemy.exc.IntegrityError"
     assert await view.written(engine) == [1]
+
+
+async def test_a_batch_is_written_together_and_one_by_one_where_an_event_of_it_fails(
+    store: EventStore, engine: AsyncEngine
+) -> None:
+    class Together(Openings):
+        async def apply_batch(self, connection: Any, recorded: Sequence[RecordedEvent]) -> None:
+            sizes.append(len(recorded))
+            await super().apply_batch(connection, recorded)
+
+    sizes: list[int] = []
+    view = Together()
+    view.mistakes = {8}
+    for number in range(10):
+        await open_doors(store, number)
+    await projector(store, view, engine, batch_size=5).run_once()
+    assert sizes == [5, 5, 1, 1, 1, 1, 1]
+    assert await view.written(engine) == [*range(8), 9]
 
 
 async def test_of_two_that_race_one_steps_back_and_nothing_is_written_twice(

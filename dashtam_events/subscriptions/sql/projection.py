@@ -2,7 +2,7 @@
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from sqlalchemy import MetaData, Table
@@ -52,6 +52,18 @@ class Projection(ABC):
         It writes through the connection and nowhere else, and does not end the transaction:
         the checkpoint is in it.
         """
+
+    async def apply_batch(
+        self, connection: AsyncConnection, recorded: Sequence[RecordedEvent]
+    ) -> None:
+        """Write several events, in commit order; by default each by itself.
+
+        Override it to write their rows together, for the sake of speed. It must lead to what
+        `apply` leads to for one event after the other. Where it fails it is undone, and called
+        again with each event alone.
+        """
+        for each in recorded:
+            await self.apply(connection, each)
 
     async def after_commit(self, recorded: RecordedEvent) -> None:  # noqa: B027  # most have nothing to do
         """Act on the world outside, once what the event led to is committed.

