@@ -8,6 +8,8 @@ import pytest
 
 from tests.databases import postgres
 
+pytest.register_assert_rewrite("tests.no_loss.promises")
+
 __all__ = ["postgres", "processes"]
 
 
