@@ -4,17 +4,16 @@ Pure: a process reads no clock and calls nobody. A `ProcessRunner` brings it the
 at its deadlines, and has its commands executed.
 """
 
-from collections.abc import Mapping
+import inspect
 from datetime import datetime
 from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID, uuid5
 
 import attrs
 
-from dashtam_events._frozen import EMPTY
-from dashtam_events.aggregate import Aggregate, applies
 from dashtam_events.event import DomainEvent
 from dashtam_events.processes._declaring import Reaction, Reactions, commands_of
+from dashtam_events.processes._fold import FoldedProcess
 from dashtam_events.processes.command import CommandForms
 from dashtam_events.processes.events import (
     CommandExecuted,
@@ -27,28 +26,12 @@ from dashtam_events.processes.events import (
 )
 from dashtam_events.recorded import RecordedEvent
 
-__all__ = ["ProcessManager", "ProcessState"]
+__all__ = ["ProcessManager"]
 
 _C = TypeVar("_C")
 
 
-@attrs.frozen(kw_only=True)
-class ProcessState:
-    """What a process remembers, and the form of its snapshot.
-
-    `heard` is the version up to which it reacted to each stream, by its name. `deadlines` are
-    those to come, `reached` the events of those that came and were not reacted to, both by their
-    names. `waiting` are the ids of the commands that were not executed.
-    """
-
-    heard: Mapping[str, int] = EMPTY
-    deadlines: Mapping[str, datetime] = EMPTY
-    reached: Mapping[str, UUID] = EMPTY
-    waiting: frozenset[UUID] = frozenset()
-    ended: bool = False
-
-
-class ProcessManager(Aggregate, Generic[_C]):
+class ProcessManager(FoldedProcess, Generic[_C]):
     """The base of process managers; each process is one instance, with a stream of its own.
 
         class Reminder(ProcessManager[SendReminder], stream="reminder"):
@@ -78,7 +61,6 @@ class ProcessManager(Aggregate, Generic[_C]):
         ValueError: `stream` is no category (see `StreamId`).
     """
 
-    snapshot_type: ClassVar[type[Any] | None] = ProcessState
     _reactions: ClassVar[Reactions] = Reactions()
     _commands: ClassVar[CommandForms] = CommandForms()
 
@@ -94,7 +76,6 @@ class ProcessManager(Aggregate, Generic[_C]):
 
     def __init__(self, id: UUID) -> None:
         super().__init__(id)
-        self.__state = ProcessState()
         self.__deciding: _Deciding | None = None
 
     @classmethod
@@ -116,21 +97,6 @@ class ProcessManager(Aggregate, Generic[_C]):
             DecodingError: its class is gone, or has another shape than it had.
         """
         return cls._commands.load(event.command, event.body)
-
-    @property
-    def process_state(self) -> ProcessState:
-        """What every process remembers; what a class adds to it is not in here."""
-        return self.__state
-
-    @property
-    def deadlines(self) -> Mapping[str, datetime]:
-        """When each deadline is due that is set, by its name."""
-        return self.__state.deadlines
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether it reacts to nothing any more."""
-        return self.__state.ended
 
     @property
     def pending_commands(self) -> tuple[_C, ...]:
@@ -176,7 +142,7 @@ class ProcessManager(Aggregate, Generic[_C]):
 
     def cancel_deadline(self, name: str) -> None:
         """Not be woken; nothing, where no deadline of that name is set."""
-        if name in self.__state.deadlines or name in self.__state.reached:
+        if name in self.process_state.deadlines or name in self.process_state.reached:
             self.record(DeadlineCancelled(name=name))
 
     def end(self) -> None:
@@ -189,13 +155,16 @@ class ProcessManager(Aggregate, Generic[_C]):
 
         For tests; what comes from a store is for `receive`. Nothing follows from an event that
         it does not react to, from one that comes before it was started, and after its end.
+
+        Raises:
+            TypeError: the reaction returns something, such as a coroutine.
         """
         reaction = self.__reaction_to(event)
         if reaction is None:
             return
         self.__deciding = _Deciding(event)
         try:
-            getattr(self, reaction.method)(event)
+            _refuse_answer(getattr(self, reaction.method)(event))
         finally:
             self.__deciding = None
 
@@ -224,16 +193,8 @@ class ProcessManager(Aggregate, Generic[_C]):
 
     def note_executed(self, command_id: UUID) -> None:
         """Take note that a command was executed; nothing, where that is known."""
-        if command_id in self.__state.waiting:
+        if command_id in self.process_state.waiting:
             self.record(CommandExecuted(command_id=command_id))
-
-    def take_snapshot(self) -> Any:
-        """The state, as `process_state` is."""
-        return self.__state
-
-    def restore_snapshot(self, state: Any) -> None:
-        """Take over a `ProcessState`."""
-        self.__state = state
 
     def __reaction_to(self, event: DomainEvent) -> Reaction | None:
         if self.has_ended:
@@ -247,53 +208,8 @@ class ProcessManager(Aggregate, Generic[_C]):
     def __has_heard(self, recorded: RecordedEvent) -> bool:
         event = recorded.event
         if isinstance(event, DeadlineReached):
-            return self.__state.reached.get(event.name) != event.event_id
-        return recorded.version <= self.__state.heard.get(str(recorded.stream), 0)
-
-    def __evolve(self, **changes: Any) -> None:
-        self.__state = attrs.evolve(self.__state, **changes)
-
-    @applies(ProcessReacted)
-    def _reacted(self, event: ProcessReacted) -> None:
-        state = self.__state
-        reached = {name: cause for name, cause in state.reached.items() if cause != event.cause}
-        self.__evolve(reached=reached, heard={**state.heard, event.source: event.source_version})
-
-    @applies(CommandIssued)
-    def _issued(self, event: CommandIssued) -> None:
-        self.__evolve(waiting=self.__state.waiting | {event.command_id})
-
-    @applies(CommandExecuted)
-    def _executed(self, event: CommandExecuted) -> None:
-        self.__evolve(waiting=self.__state.waiting - {event.command_id})
-
-    @applies(DeadlineSet)
-    def _deadline_set(self, event: DeadlineSet) -> None:
-        state = self.__state
-        self.__evolve(
-            deadlines={**state.deadlines, event.name: event.due_at},
-            reached=_without(state.reached, event.name),
-        )
-
-    @applies(DeadlineCancelled)
-    def _deadline_cancelled(self, event: DeadlineCancelled) -> None:
-        state = self.__state
-        self.__evolve(
-            deadlines=_without(state.deadlines, event.name),
-            reached=_without(state.reached, event.name),
-        )
-
-    @applies(DeadlineReached)
-    def _deadline_reached(self, event: DeadlineReached) -> None:
-        state = self.__state
-        self.__evolve(
-            deadlines=_without(state.deadlines, event.name),
-            reached={**state.reached, event.name: event.event_id},
-        )
-
-    @applies(ProcessEnded)
-    def _ended(self, _event: ProcessEnded) -> None:
-        self.__evolve(ended=True, deadlines={}, reached={})
+            return self.process_state.reached.get(event.name) != event.event_id
+        return recorded.version <= self.process_state.heard.get(str(recorded.stream), 0)
 
 
 @attrs.define
@@ -304,8 +220,9 @@ class _Deciding:
     sent: int = 0
 
 
-_V = TypeVar("_V")
-
-
-def _without(mapping: Mapping[str, _V], name: str) -> dict[str, _V]:
-    return {key: value for key, value in mapping.items() if key != name}
+def _refuse_answer(answer: object) -> None:
+    """What a reaction returns would be lost, and a coroutine would not even have begun."""
+    if inspect.iscoroutine(answer):
+        answer.close()
+    if answer is not None:
+        raise TypeError("a reaction is a plain function that returns nothing: send a command")

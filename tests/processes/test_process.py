@@ -171,6 +171,19 @@ def test_a_command_that_was_not_named_is_refused_when_it_is_sent() -> None:
         Loud(ONE).react(PLACED)
 
 
+def test_a_reaction_that_returns_something_is_refused_when_it_does() -> None:
+    """Also where the method that takes the place of a marked one is a coroutine."""
+
+    class Hasty(Watch):
+        async def _paid(self, event: OrderPaid) -> None:  # type: ignore[override]  # that is tested
+            raise NotImplementedError
+
+    hasty = Hasty(ONE)
+    hasty.react(PLACED)
+    with pytest.raises(TypeError, match="returns nothing"):
+        hasty.react(PAID)
+
+
 def test_a_deadline_without_a_reaction_is_refused_when_it_is_set() -> None:
     with pytest.raises(ValueError, match="on_deadline"):
         Watch(ONE).set_deadline("delivery", NOON)
