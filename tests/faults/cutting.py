@@ -23,10 +23,16 @@ class Cutter:
         self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self.passed = self.cuts = 0
         self._behind, self._times = -1, 0
+        self._passing = asyncio.Event()
+        self._passing.set()
 
     def arm(self, behind: int, *, times: int = 1) -> None:
         """Cut once behind that many more messages; then every new connection, so many times."""
         self.passed, self._behind, self._times = 0, behind, times
+
+    def fall_silent(self) -> None:
+        """Keep every connection open, and pass nothing on any more."""
+        self._passing.clear()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, until either side ends it or it is cut."""
@@ -63,7 +69,9 @@ class Cutter:
                 writer.write(size + await reader.readexactly(length - 4))
                 self.passed += 1
             while not self._is_due():
-                writer.write(packed(*await message(reader)))
+                passed = packed(*await message(reader))
+                await self._passing.wait()
+                writer.write(passed)
                 await writer.drain()
                 self.passed += 1
 
@@ -76,6 +84,7 @@ class Cutter:
 
     async def close(self) -> None:
         """Leave no connection behind."""
+        self._passing.set()
         for task, writer in list(self._open.items()):
             writer.close()
             await asyncio.wait([task])

@@ -1,7 +1,6 @@
 """What goes wrong around a PostgreSQL store: cut connections, a server that stops, poolers."""
 
 import asyncio
-import time
 from typing import Any
 
 import pytest
@@ -24,23 +23,6 @@ async def _cut(dsn: str, of: str = "") -> int:
     """Cut connections of stores, those that asked last for something; how many."""
     async with asking(dsn) as connection:
         return len(await connection.fetch(CUT, f"%{of}%"))
-
-
-async def test_a_lost_listener_costs_at_most_the_poll_interval(
-    open_store: Open, dsn: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from dashtam_events.store.postgres import _listener
-
-    async with open_store(poll_interval=0.3) as store, open_store() as other:
-        assert not await store.wait(after=None, timeout=0.2)
-        monkeypatch.setattr(_listener, "_RECONNECT_SECONDS", 60)
-        waiting = asyncio.create_task(store.wait(after=None))
-        await asyncio.sleep(0.05)
-        assert await _cut(dsn, of="LISTEN") == 1
-        await other.append(a_stream(), lit())
-        started = time.monotonic()
-        assert await waiting
-        assert time.monotonic() - started < 0.5
 
 
 async def test_a_lost_listener_comes_back(open_store: Open, dsn: str) -> None:
