@@ -48,7 +48,7 @@ class TokenRefresher(Protocol):
     """What the service brings: it speaks to the provider."""
 
     async def refresh(
-        self, connection: ProviderConnection
+        self, connection: ProviderConnection, /
     ) -> Result[ProviderCredentials, RefreshRefused]:
         """Ask the provider for fresh credentials in place of those that the connection has.
 
