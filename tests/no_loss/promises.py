@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
 
 import attrs
 
@@ -16,6 +17,8 @@ __all__ = ["Findings", "NoLoss", "judge"]
 WRITERS = (1, 4, 32)
 MOST_APPENDS = 5_000
 SHOWN = 5
+
+Played = Coroutine[Any, Any, History]
 
 
 class Findings:
@@ -36,7 +39,7 @@ class Findings:
 
 
 def judge(
-    place: Callable[[], Load], appends: int, play: Callable[[Load], Awaitable[History]] = run
+    place: Callable[[], Load], appends: int, play: Callable[[Load], Played] = run
 ) -> Findings:
     """Run with one, with some and with many writers, so many appends in all.
 
@@ -45,12 +48,8 @@ def judge(
     findings = Findings()
     for number, (writers, share) in enumerate(_shares(appends)):
         load = attrs.evolve(place(), writers=writers, appends=share, seed=number)
-        findings.add(asyncio.run(_played(play, load)))
+        findings.add(asyncio.run(play(load)))
     return findings
-
-
-async def _played(play: Callable[[Load], Awaitable[History]], load: Load) -> History:
-    return await play(load)
 
 
 def _shares(appends: int) -> Iterator[tuple[int, int]]:

@@ -73,9 +73,12 @@ async def run(load: Load, processes: Executor | None = None) -> History:
             asyncio.create_task(read(stores[-1 - nth % len(stores)], note))
             for nth, (read, note) in enumerate(zip(load.readers, notes, strict=True))
         ]
-        calls = await _written(load, stores[:-1] or stores, processes)
-        log = await _log(stores[-1])
-        await _finish(notes, reading, log, load.patience)
+        try:
+            calls = await _written(load, stores[:-1] or stores, processes)
+            log = await _log(stores[-1])
+            await _until_seen(log, notes, load.patience)
+        finally:
+            await _stop(reading)
         return History(
             calls=tuple(calls),
             readings=tuple(note.reading() for note in notes),
@@ -131,20 +134,20 @@ async def _streams(store: EventStore, calls: Sequence[Call]) -> dict[StreamId, t
     }
 
 
-async def _finish(
-    notes: Sequence[Notes],
-    reading: Sequence[asyncio.Task[None]],
-    log: Sequence[Entry],
-    patience: float,
-) -> None:
-    """Let the readers come to the end of the log, or see nothing new for too long; stop them."""
+async def _until_seen(log: Sequence[Entry], notes: Sequence[Notes], patience: float) -> None:
+    """Let each reader come to the end of the log, unless it sees nothing new for too long."""
     over = monotonic()
-    for note, task in zip(notes, reading, strict=True):
+    for note in notes:
         last = max((entry.position for entry in log if note.wants(entry)), default=0)
-        while not task.done() and (note.after or 0) < last and note.count <= len(log):
+        while (note.after or 0) < last and note.count <= len(log):
             if monotonic() - max(over, note.saw_last) > 1.5 * patience:
                 break
             await asyncio.sleep(0.005)
+
+
+async def _stop(reading: Sequence[asyncio.Task[None]]) -> None:
+    """End those who read; raises where one of them has failed."""
+    for task in reading:
         task.cancel()
     for ended in await asyncio.gather(*reading, return_exceptions=True):
         if isinstance(ended, Exception):
