@@ -11,9 +11,9 @@ from dashtam_events.codec import EventCodec
 from dashtam_events.codec._json import dumps, parse
 from dashtam_events.declaration import Privacy
 from dashtam_events.errors import EncodingError
-from dashtam_events.event import DomainEvent
+from dashtam_events.event import DomainEvent, spec_of
 from dashtam_events.privacy import privacy_of
-from dashtam_events.recorded import EventMetadata, RecordedEvent, UnknownEvent
+from dashtam_events.recorded import RecordedEvent, UnknownEvent
 
 __all__ = ["CONTENT_TYPE", "CloudEventEncoder"]
 
@@ -28,7 +28,8 @@ class CloudEventEncoder:
     |---|---|
     | `id` | the `event_id`, by which a receiver knows it again |
     | `source`, `type` | `source`; `type_prefix` and the stored name |
-    | `subject`, `time` | whom it is about, `occurred_at` |
+    | `subject` | whom it is about, where that is a public field of a known class |
+    | `time` | `occurred_at` |
     | `schemaversion` | the version of the event's form, read by a `CloudEventDecoder` |
     | `partitionkey`, `streamversion` | the stream, and the version of it that this event made |
     | `correlationid`, `causationid`, `traceparent` | the metadata, as far as they can hold it |
@@ -74,32 +75,39 @@ class CloudEventEncoder:
         if not is_text(kind):
             raise EncodingError(name, ".type", "a name without control characters")
         fields = parse(data)
-        identity = {"id": fields.pop("event_id"), "time": fields.pop("occurred_at")}
+        attributes = {
+            "specversion": "1.0",
+            "id": fields.pop("event_id"),
+            "source": self._source,
+            "type": kind,
+            "time": fields.pop("occurred_at"),
+            "datacontenttype": "application/json",
+        }
+        optional = {
+            "subject": subject if _has_public_subject(event) else None,
+            "schemaversion": schema_version,
+            **_of_record(recorded),
+        }
+        attributes |= {key: value for key, value in optional.items() if _is_carried(value)}
         if not self._personal:
             _leave_out_personal(event, fields, name)
-        optional = {
-            "subject": subject,
-            "schemaversion": schema_version,
-            "partitionkey": str(recorded.stream),
-            "streamversion": recorded.version,
-            **_of_metadata(recorded.metadata),
-        }
-        return dumps(
-            {
-                "specversion": "1.0",
-                "source": self._source,
-                "type": kind,
-                **identity,
-                **{key: value for key, value in optional.items() if _is_carried(value)},
-                "datacontenttype": "application/json",
-                "data": fields,
-            }
-        )
+        return dumps(attributes | {"data": fields})
 
 
-def _of_metadata(metadata: EventMetadata) -> dict[str, str | None]:
+def _has_public_subject(event: DomainEvent) -> bool:
+    """Whether it is known that an event's subject may be told to whoever passes it on."""
+    if isinstance(event, UnknownEvent):
+        return False
+    spec = spec_of(type(event))
+    return spec.subject in spec.fields_of(Privacy.PUBLIC)
+
+
+def _of_record(recorded: RecordedEvent) -> dict[str, str | int | None]:
+    metadata = recorded.metadata
     cause = metadata.causation_id
     return {
+        "partitionkey": str(recorded.stream),
+        "streamversion": recorded.version,
         "correlationid": metadata.correlation_id,
         "causationid": None if cause is None else str(cause),
         "traceparent": traceparent(metadata.trace_id, metadata.span_id),

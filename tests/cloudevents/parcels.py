@@ -55,6 +55,13 @@ class LetterSent(DomainEvent):
     sender: str = personal()
 
 
+@event(subject="address")
+class AddressLost(DomainEvent):
+    """Nobody lives at an address any more."""
+
+    address: str = personal()
+
+
 CODEC = EventCodec(EventRegistry([ParcelSent, LetterSent]))
 ENCODER = CloudEventEncoder(CODEC, source="/post/office", type_prefix=PREFIX)
 DECODER = CloudEventDecoder(CODEC, type_prefix=PREFIX)

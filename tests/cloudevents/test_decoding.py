@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent as TheirCloudEvent
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dashtam_events.cloudevents import CloudEvent, CloudEventDecoder
@@ -256,6 +256,7 @@ values = st.recursive(
 )
 
 
+@settings(max_examples=50)
 @given(
     st.dictionaries(
         st.sampled_from(["id", "source", "type", "time", "subject", "specversion", "data"])

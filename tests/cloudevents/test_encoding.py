@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 from dashtam_events.catalogue import CATALOGUE
 from dashtam_events.cloudevents import CloudEventDecoder, CloudEventEncoder
 from dashtam_events.codec import EncodedEvent, EventCodec, Limits
+from dashtam_events.declaration import Privacy
 from dashtam_events.errors import EncodingError, InvalidEventClass, LimitExceeded
+from dashtam_events.event import DomainEvent, spec_of
 from dashtam_events.recorded import EventMetadata, RecordedEvent
-from dashtam_events.testing import recorded_events
+from dashtam_events.registry import EventRegistry
+from dashtam_events.testing import events, recorded_events
 from tests.cloudevents.parcels import (
     CANARY,
     CAUSE,
@@ -24,6 +27,7 @@ from tests.cloudevents.parcels import (
     SPAN,
     TRACE,
     USER,
+    AddressLost,
     Label,
     LetterSent,
     recorded,
@@ -33,6 +37,7 @@ from tests.cloudevents.parcels import (
 from tests.subscriptions.houses import DoorOpened
 
 EVERYTHING = CloudEventEncoder(EventCodec(CATALOGUE), source="urn:example:banking")
+DISCREET = CloudEventEncoder(EventCodec(CATALOGUE), source="/a", personal=False)
 EVERY_READER = CloudEventDecoder(EventCodec(CATALOGUE))
 
 
@@ -106,10 +111,31 @@ def test_personal_fields_travel_unless_they_are_to_stay() -> None:
 def test_of_an_unknown_event_nobody_knows_what_is_personal() -> None:
     stored = CODEC.encode(sent())
     unknown = EventCodec(CATALOGUE).decode(stored)
-    assert json.loads(ENCODER.encode(recorded(unknown))) == written(sent())
+    members = written(sent())
+    del members["subject"]
+    assert json.loads(ENCODER.encode(recorded(unknown))) == members
     discreet = CloudEventEncoder(CODEC, source="/post", personal=False)
     with pytest.raises(EncodingError, match="registered class"):
         discreet.encode(recorded(unknown))
+
+
+def test_a_subject_that_is_personal_is_no_attribute() -> None:
+    codec = EventCodec(EventRegistry([AddressLost]))
+    letter = recorded(AddressLost(address=CANARY))
+    members = json.loads(CloudEventEncoder(codec, source="/post").encode(letter))
+    assert "subject" not in members
+    assert members["data"] == {"address": CANARY}
+
+
+@settings(max_examples=50)
+@given(events(CATALOGUE))
+def test_of_no_event_of_the_catalogue_a_personal_field_leaves_that_is_to_stay(
+    event: DomainEvent,
+) -> None:
+    members = json.loads(DISCREET.encode(recorded(event)))
+    spec = spec_of(type(event))
+    assert set(members["data"]) == set(spec.fields_of(Privacy.PUBLIC))
+    assert ("subject" in members) <= (spec.subject in spec.fields_of(Privacy.PUBLIC))
 
 
 def test_a_name_that_no_attribute_can_hold_is_refused() -> None:
