@@ -159,7 +159,7 @@ def encoding(times: int) -> Iterator[tuple[str, float]]:
     ]
     begun = perf_counter()
     for one in made:
-        b"id: %b\nevent: %b\ndata: %b\n\n" % (
+        _ = b"id: %b\nevent: %b\ndata: %b\n\n" % (
             str(one.event_id).encode(),
             one.event_type.encode(),
             orjson.dumps(FIELDS),
