@@ -1,5 +1,7 @@
 """What the errors of PostgreSQL and of its driver mean to the user; none leaves this room."""
 
+import ssl
+
 import asyncpg
 
 from dashtam_events.errors import StoreBusy, StoreError, StoreUnavailable
@@ -58,6 +60,8 @@ def _reason(error: BaseException) -> str:
         return "a transaction pooler is in the way: open the store with transaction_pooler=True"
     if isinstance(error, TimeoutError):
         return "it did not answer in time"
+    if (refused := _tls(error)) is not None:
+        return refused
     if is_lost(error):
         return "the connection was lost"
     if isinstance(error, asyncpg.PostgresError):
@@ -66,6 +70,19 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, OSError):
         return f"the server cannot be reached: {error.strerror or type(error).__name__}"
     return f"the driver refused it: {type(error).__name__}"
+
+
+def _tls(error: BaseException) -> str | None:
+    """Why no connection by TLS came about, where that is why."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message.rstrip('.')}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {error.reason}"
+    if isinstance(error, asyncpg.ClientConfigurationError):
+        return "its address, or a file that it names for TLS (sslrootcert), cannot be used"
+    if isinstance(error, ConnectionError) and "SSL" in str(error):
+        return "it offers no TLS, which the address asks for"
+    return None
 
 
 def is_lost(error: BaseException | None) -> bool:
