@@ -17,7 +17,7 @@ def in_one_process() -> Findings:
         store = InMemoryEventStore(registry=CONTRACT_EVENTS)
         return Load(open=lambda: store)
 
-    return judge(place, counts.of(short=600, full=10_000, soak=100_000))
+    return judge(place, counts.of(short=300, full=10_000, soak=100_000))
 
 
 @counts.counted

@@ -21,7 +21,7 @@ def test_a_correct_history_breaks_no_rule(history: History) -> None:
 
 @pytest.mark.parametrize(("spoil", "rule"), SPOILED)
 def test_a_spoiled_history_breaks_the_rule(spoil: Spoil, rule: Rule) -> None:
-    @settings(max_examples=30)
+    @settings(max_examples=10)
     @given(histories)
     def breaks(history: History) -> None:
         assert rule.__name__ in {violation.rule for violation in check(spoil(history))}
