@@ -3,100 +3,38 @@
 import asyncio
 import os
 import signal
-import sqlite3
 import time
-from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-import asyncpg
-import attrs
 import pytest
-from click.testing import Result
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dashtam_events.errors import StoreUnavailable
 from dashtam_events.recorded import RecordedEvent, StreamId
-from dashtam_events.store import EventStore, SQLiteEventStore
+from dashtam_events.store import EventStore
 from dashtam_events.store._transfer import _Tally, copy, fingerprint
-from dashtam_events.store.postgres import PostgresEventStore
 from dashtam_events.store.postgres._transfer import open_raw as open_schema
 from dashtam_events.store.sqlite._transfer import open_raw as open_file
 from dashtam_events.subscriptions import InMemoryCheckpointStore, Subscription
 from tests import counts
+from tests.cli.moving import (
+    House,
+    Houses,
+    arguments,
+    dsn,
+    filled,
+    houses,
+    postgres,
+    run,
+    schema,
+)
 from tests.cli.running import call, start
-from tests.postgres_server import dsn, postgres, schema
-from tests.subscriptions.houses import REGISTRY, DoorOpened, open_doors, open_windows
+from tests.subscriptions.houses import DoorOpened, open_doors
 
-__all__ = ["dsn", "postgres", "schema"]
-
-Rows = list[tuple[Any, ...]]
-EVENTS = "SELECT * FROM {}events ORDER BY position"
-ATTACHMENTS = "SELECT * FROM {}attachments ORDER BY stream, name"
-
-
-@attrs.frozen
-class House:
-    """A store of one kind or the other, looked into without our own code."""
-
-    url: str
-    schema: str | None = None
-
-    @property
-    def path(self) -> str:
-        return self.url.removeprefix("sqlite:///")
-
-    def open(self) -> Any:
-        if self.schema is None:
-            return SQLiteEventStore(self.path, registry=REGISTRY)
-        return PostgresEventStore(self.url, registry=REGISTRY, schema=self.schema)
-
-    def use(self, work: Callable[[EventStore], Any]) -> Any:
-        """Do something with the store."""
-
-        async def do() -> Any:
-            async with self.open() as store:
-                return await work(store)
-
-        return asyncio.run(do())
-
-    def ask(self, sql: str) -> Rows:
-        """The rows of a statement, with a placeholder for the schema; ids as bytes."""
-        if self.schema is not None:
-            return asyncio.run(self._ask_server(sql.format(f"{self.schema}.")))
-        with closing(sqlite3.connect(self.path)) as connection, connection:
-            return connection.execute(sql.format("")).fetchall()
-
-    async def _ask_server(self, sql: str) -> Rows:
-        connection = await asyncpg.connect(self.url)
-        found = await connection.fetch(sql)
-        await connection.close()
-        return [
-            tuple(cell.bytes if isinstance(cell, UUID) else cell for cell in row) for row in found
-        ]
-
-    @property
-    def rows(self) -> Rows:
-        return self.ask(EVENTS) + self.ask(ATTACHMENTS)
-
-
-Houses = Callable[[str, str], House]
-
-
-@pytest.fixture
-def houses(request: pytest.FixtureRequest, tmp_path: Path) -> Houses:
-    """Makes stores of a kind that are not there yet."""
-
-    def make(kind: str, name: str) -> House:
-        if kind == "sqlite":
-            return House(f"sqlite:///{tmp_path / name}.db")
-        fixture: Any = request.getfixturevalue
-        return House(fixture("dsn"), f"{fixture('schema')}_{name}")
-
-    return make
+__all__ = ["dsn", "houses", "postgres", "schema"]
 
 
 @pytest.fixture
@@ -109,35 +47,6 @@ def source(houses: Houses) -> House:
 def target(houses: Houses) -> House:
     """A file that is not there."""
     return houses("sqlite", "target")
-
-
-def filled(house: House) -> House:
-    async def fill(store: EventStore) -> None:
-        await open_doors(store, 1, 2, 3)
-        await open_windows(store, 4)
-        await open_doors(store, 5, user_id=uuid4())
-        for text in ("Ünïcode", "snow ☃", "0"):
-            events = [DoorOpened(number=number) for number in range(3)]
-            kept = {"credentials": b"\0\xff" + text.encode(), "gone": None, "empty": b""}
-            circumstances = {"correlation_id": text, "extras": {"a": text}}
-            await store.append(
-                StreamId("house", text), events, attachments=kept, metadata=circumstances
-            )
-
-    house.use(fill)
-    # A release that is not here wrote one of them, and one position was never given out.
-    house.ask("UPDATE {}events SET type = 'CellarOpened', schema_version = 7 WHERE position = 2")
-    house.ask("UPDATE {}events SET position = position + 100 WHERE position > 9")
-    return house
-
-
-def run(source: House, target: House, *options: str) -> Result:
-    return call(*arguments(source, target, *options))
-
-
-def arguments(source: House, target: House, *options: str) -> list[str]:
-    schemas = ["--source-schema", source.schema or "s", "--target-schema", target.schema or "t"]
-    return ["copy", source.url, target.url, *schemas, *options]
 
 
 KINDS = ["sqlite", "postgresql"]
@@ -366,22 +275,15 @@ def test_a_schema_that_is_none_is_refused(source: House, dsn: str) -> None:
 
 
 @pytest.mark.parametrize("to", KINDS)
-def test_somebody_else_who_writes_to_the_target_is_noticed(
-    source: House, houses: Houses, to: str, tmp_path: Path
-) -> None:
+def test_somebody_else_who_writes_to_the_target_is_noticed(houses: Houses, to: str) -> None:
     target = houses(to, "target")
     target.use(lambda store: open_doors(store, 1))
     before = target.rows
 
     async def write() -> None:
         rows = [(9, uuid4().bytes, "house-a", 1, "DoorOpened", 1, None, 0, b"{}", None)]
-        opened: Any = (
-            open_file(Path(target.path), writable=True, batch_size=9)
-            if target.schema is None
-            else open_schema(target.url, schema=target.schema, writable=True, batch_size=9)
-        )
-        async with opened as raw:
-            await raw.write_events(rows, after=8)
+        async with raw(target, writable=True) as tables:
+            await tables.write_events(rows, after=8)
 
     with pytest.raises(StoreUnavailable, match="somebody else writes to it"):
         asyncio.run(write())
@@ -394,35 +296,43 @@ def test_a_source_in_use_is_copied_as_it_was_at_the_beginning(houses: Houses, of
     source, target = filled(houses(of, "source")), houses("sqlite", "target")
 
     async def meanwhile() -> None:
-        raw: Any = (
-            open_file(Path(source.path), writable=False, batch_size=2)
-            if source.schema is None
-            else open_schema(source.url, schema=source.schema, writable=False, batch_size=2)
-        )
-        async with source.open() as living, raw as here, to_file(target, 2) as there:
-            seen = list[int]()
-
-            def told(events: int) -> None:
-                seen.append(events)
-
-            async with here.snapshot() as before:
-                wanted = await before.last_position()
-            moving = asyncio.ensure_future(copy(here, there, told))
+        async with (
+            source.open() as living,
+            raw(source, writable=False) as here,
+            raw(target, writable=True) as there,
+        ):
+            moving = asyncio.ensure_future(copy(here, there, lambda _events: None))
             while not moving.done():
                 await open_doors(living, 1)
-                await asyncio.sleep(0)
             copied = await moving
             assert copied.source == copied.target
-            assert copied.reached < (await living.last_position() or 0)
-            assert copied.reached >= wanted
+            assert 114 <= copied.reached < (await living.last_position() or 0)
 
     asyncio.run(meanwhile())
     assert run(source, target).exit_code == 0
     assert target.rows == source.rows
 
 
-def to_file(house: House, batch_size: int) -> Any:
-    return open_file(Path(house.path), writable=True, batch_size=batch_size)
+@pytest.mark.parametrize("of", KINDS)
+def test_a_snapshot_stands_still_from_its_beginning(houses: Houses, of: str) -> None:
+    source = filled(houses(of, "source"))
+
+    async def look() -> list[int]:
+        async with source.open() as living, raw(source, writable=False) as here:
+            async with here.snapshot() as before:
+                await open_doors(living, 1)
+                seen = [await before.count(), await before.last_position()]
+            async with here.snapshot() as after:
+                return [*seen, await after.count(), await after.last_position()]
+
+    assert asyncio.run(look()) == [14, 114, 15, 115]
+
+
+def raw(house: House, *, writable: bool) -> Any:
+    """The tables of a store, as the command opens them."""
+    if house.schema is None:
+        return open_file(Path(house.path), writable=writable, batch_size=2)
+    return open_schema(house.url, schema=house.schema, writable=writable, batch_size=2)
 
 
 @counts.counted
@@ -485,6 +395,6 @@ def test_a_fingerprint_tells_all_rows_apart_and_no_batches(one: Any, other: Any)
 
 async def test_a_fingerprint_is_that_of_the_whole_store(source: House) -> None:
     told = list[int]()
-    async with open_file(Path(source.path), writable=False, batch_size=4) as raw:
-        held = await fingerprint(raw, told.append)
+    async with open_file(Path(source.path), writable=False, batch_size=4) as tables:
+        held = await fingerprint(tables, told.append)
     assert (held.events, held.attachments, told) == (14, 9, [4, 4, 4, 2])

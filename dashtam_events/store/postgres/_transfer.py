@@ -26,6 +26,7 @@ _ATTACH = """INSERT INTO {schema}.attachments AS kept (stream, name, version, da
     ON CONFLICT (stream, name) DO UPDATE SET version = excluded.version, data = excluded.data"""
 _COUNT = "SELECT count(*) FROM {schema}.events"
 _LAST = "SELECT coalesce(max(position), 0) FROM {schema}.events"
+_NO_TIMEOUT = "SELECT set_config('idle_in_transaction_session_timeout', '0', true)"
 _NO_END = 2**63 - 1
 
 
@@ -48,8 +49,8 @@ class RawPostgres:
         reading = self.connection.transaction(isolation="repeatable_read", readonly=True)
         with self._translated():
             await reading.start()
-            # The other store may be long at its work.
-            await self.connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            # The first query is what it stands still from; the other store may be long at its work.
+            await self.connection.fetchval(_NO_TIMEOUT)
         try:
             yield self
         finally:
