@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from dashtam_events.bus.session import real_savepoints
 from dashtam_events.store import EventStore, InMemoryEventStore, SQLiteEventStore
+from dashtam_events.store.postgres import PostgresEventStore
 from dashtam_events.subscriptions import CheckpointStore, InMemoryCheckpointStore
 from dashtam_events.subscriptions.sql import (
     SUBSCRIPTION_METADATA,
@@ -21,14 +23,22 @@ from tests.subscriptions.houses import REGISTRY
 
 __all__ = ["checkpoints", "engine", "postgres", "store"]
 
+_numbers = count(1)
 
-@pytest.fixture(params=["memory", "sqlite"])
+
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[EventStore]:
     if request.param == "memory":
         yield InMemoryEventStore(registry=REGISTRY)
         return
-    async with SQLiteEventStore(tmp_path / "events.db", registry=REGISTRY) as store:
-        yield store
+    if request.param == "sqlite":
+        async with SQLiteEventStore(tmp_path / "events.db", registry=REGISTRY) as store:
+            yield store
+        return
+    url: URL = request.getfixturevalue("postgres")
+    address, schema = url.render_as_string(hide_password=False), f"followed_{next(_numbers)}"
+    async with PostgresEventStore(address, registry=REGISTRY, schema=schema) as followed:
+        yield followed
 
 
 @pytest.fixture(params=["in memory", "in sqlite", "in postgresql"])

@@ -1,7 +1,7 @@
 """Projections: each event is written exactly once, whoever runs, fails or comes back."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
@@ -22,12 +22,14 @@ from dashtam_events.subscriptions import (
 from dashtam_events.subscriptions.sql import Projector, SQLCheckpointStore
 from tests.subscriptions.houses import REGISTRY, open_doors, open_windows
 from tests.subscriptions.poison import EAGER, until
+from tests.subscriptions.stores import store_beside
 from tests.subscriptions.walls import DoubleOpenings, Openings
 
 
 @pytest.fixture
-def store() -> EventStore:
-    return InMemoryEventStore(registry=REGISTRY)
+async def store(engine: AsyncEngine) -> AsyncIterator[EventStore]:
+    async with store_beside(engine) as store:
+        yield store
 
 
 def projector(store: EventStore, view: Openings, engine: AsyncEngine, **options: Any) -> Projector:

@@ -1,26 +1,29 @@
 """Rebuilding: beside the tables in use, compared with them, and changed over in one step."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from dashtam_events.store import EventStore, InMemoryEventStore
+from dashtam_events.store import EventStore
 from dashtam_events.subscriptions import (
     Parking,
     ProjectionMismatch,
     ProjectionOutdated,
 )
 from dashtam_events.subscriptions.sql import Projector, SQLCheckpointStore, rebuild
-from tests.subscriptions.houses import REGISTRY, open_doors
+from tests.subscriptions.houses import open_doors
 from tests.subscriptions.poison import EAGER, until
+from tests.subscriptions.stores import store_beside
 from tests.subscriptions.walls import DoubleOpenings, Openings
 
 
 @pytest.fixture
-def store() -> EventStore:
-    return InMemoryEventStore(registry=REGISTRY)
+async def store(engine: AsyncEngine) -> AsyncIterator[EventStore]:
+    async with store_beside(engine) as store:
+        yield store
 
 
 async def test_what_was_never_built_is_built(store: EventStore, engine: AsyncEngine) -> None:
