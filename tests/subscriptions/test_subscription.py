@@ -187,7 +187,7 @@ async def test_cancelled_while_it_waits_it_leaves_nothing_behind(store: EventSto
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    assert asyncio.all_tasks() == before
+    assert asyncio.all_tasks() <= before
 
 
 async def test_of_two_under_one_name_one_steps_back(
