@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 from uuid import UUID
 
 from dashtam_events._clock import now as _now
@@ -14,7 +14,14 @@ from dashtam_events.processes.process import ProcessManager
 from dashtam_events.recorded import Position, RecordedEvent
 from dashtam_events.repository import Repository
 from dashtam_events.store.protocol import EventStore, MetadataLike
-from dashtam_events.subscriptions import BEGINNING, CheckpointStore, Start, Subscription
+from dashtam_events.subscriptions import (
+    BEGINNING,
+    Checkpoint,
+    CheckpointStore,
+    Start,
+    Subscription,
+)
+from dashtam_events.subscriptions._options import Part
 from dashtam_events.subscriptions.health import Observer
 from dashtam_events.subscriptions.retrying import Parking, Retry
 
@@ -41,7 +48,8 @@ class ProcessRunner(Subscription):
     parked as with every subscription; the later commands and deadlines of that process wait
     behind a command that is parked, and dropping it gives it up.
 
-    The store must know `PROCESS_EVENTS`. Run one at a time under a name.
+    The store must know `PROCESS_EVENTS`. Run one at a time under a name; a `ConsumerGroup` of one
+    partition has others stand by and take over.
 
     Args:
         process: the class of the processes.
@@ -127,6 +135,17 @@ class ProcessRunner(Subscription):
                     break
             return await self._keep_read_position()
 
+    async def _partitions(self, count: int) -> tuple[Checkpoint, ...]:
+        if count != 1:
+            raise ValueError("deadlines are kept in one place: ConsumerGroup(..., partitions=1)")
+        return await super()._partitions(count)
+
+    def _confined(self, part: Part) -> Self:
+        other = super()._confined(part)
+        # One partition is the whole log: read by itself, no deadline overtakes an event.
+        other._log, other._handler = self._log, other._hear
+        return other
+
     def _begin_anew(self) -> None:
         super()._begin_anew()
         self._agenda = None
@@ -141,7 +160,7 @@ class ProcessRunner(Subscription):
         timeout, due_at = self._options.poll, self.next_deadline
         if due_at is not None:
             timeout = min(timeout, max(0.0, (due_at - self._clock()).total_seconds()))
-        await self._unless_stopped(self._store.wait(after=self._read_to, timeout=timeout))
+        await self._unless_stopped(self._log.wait(self._read_to, timeout))
 
     async def _hear(self, recorded: RecordedEvent) -> None:
         event = recorded.event

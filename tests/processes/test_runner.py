@@ -21,6 +21,7 @@ from dashtam_events.recorded import EventMetadata, StreamId
 from dashtam_events.store import AppendResult, EventStore
 from dashtam_events.subscriptions import (
     CheckpointConflict,
+    ConsumerGroup,
     InMemoryCheckpointStore,
     ParkedState,
     Parking,
@@ -365,6 +366,27 @@ async def test_a_runner_that_was_overtaken_reaches_no_deadline_again(house: Hous
     with suppress(CheckpointConflict):
         await house.runner(slow).run_once()
     assert await told(house.store, ONE) == BEGUN + REMINDED
+
+
+async def test_in_a_group_another_takes_over_and_the_deadlines_with_it(house: House) -> None:
+    first, second = (
+        ConsumerGroup(house.runner(poll=0.05), partitions=1, lease=0.5) for _ in range(2)
+    )
+    async with second:
+        async with first:
+            await house.happen(PLACED)
+            await until(lambda: begun(house))
+        await house.happen(OrderPlaced(order=TWO), OrderPaid(order=TWO))
+        await until(lambda: have(house, 2))
+        house.clock.advance(timedelta(minutes=10))
+        await until(lambda: have(house, 3))
+    assert await told(house.store, ONE) == BEGUN + REMINDED
+
+
+async def test_a_group_has_one_partition(house: House) -> None:
+    group = ConsumerGroup(house.runner(), partitions=2)
+    with pytest.raises(ValueError, match="partitions=1"):
+        await group.run()
 
 
 async def test_long_lives_are_loaded_from_snapshots(house: House) -> None:
