@@ -29,24 +29,30 @@ class Holding:
         self.held = held
         part = Part(held=held, log=log.part(held.partition), is_held=self._is_held)
         self.runner = runner._confined(part)
-        self.is_leaving = self.is_over = False
+        self.is_leaving = self.is_over = self._is_cut = False
         self._checkpoints = runner._checkpoints
         self._loop = asyncio.get_running_loop()
         self.task = asyncio.create_task(self._work())
         self._until = until
-        self._alarm = self._loop.call_at(until, self.task.cancel)
+        self._alarm = self._loop.call_at(until, self.cut)
 
     def extend(self, until: float) -> None:
-        """Go on until then."""
-        if not self.is_over:
+        """Go on until then, unless it is too late."""
+        if not (self.is_over or self._is_cut):
             self._alarm.cancel()
             self._until = until
-            self._alarm = self._loop.call_at(until, self.task.cancel)
+            self._alarm = self._loop.call_at(until, self.cut)
 
     def leave(self) -> None:
         """End when the event in hand is dealt with."""
         self.is_leaving = True
         self.runner._stopping.set()
+
+    def cut(self) -> None:
+        """End at once."""
+        if not (self.is_over or self._is_cut):
+            self._is_cut = True
+            self.task.cancel()
 
     def _is_held(self) -> bool:
         return self._loop.time() < self._until

@@ -14,7 +14,7 @@ from dashtam_events.subscriptions.partitions import partition_of
 
 __all__ = ["Log", "SharedLog", "WholeLog"]
 
-_PAGES_KEPT = 4
+_PAGES_KEPT = 8
 
 
 class Log(Protocol):
@@ -63,16 +63,19 @@ class _Page:
         """The next events of a partition after a position."""
         items = [each for each in self.items.get(partition, ()) if each.position > after]
         if len(items) > size:
-            reached = items[size - 1].position
-            return Batch(items=tuple(items[:size]), reached=reached, is_last=False)
-        return Batch(items=tuple(items), reached=self.reached, is_last=self.is_last)
+            ahead = items[size - 1].position
+            return Batch(items=tuple(items[:size]), reached=ahead, is_last=False)
+        # Where somebody is ahead of the log, they stay there.
+        reached = Position(max(after, self.reached or 0)) or None
+        return Batch(items=tuple(items), reached=reached, is_last=self.is_last)
 
 
 class SharedLog:
-    """Reads a log once for all its partitions that go on in step; belongs to one event loop.
+    """Reads a log once for all partitions that are near each other; belongs to one event loop.
 
-    A partition that is elsewhere than the others reads for itself, until it has come to where
-    they are. However many partitions there are, one wait is enough for all.
+    One page is read at a time. It begins where the hindmost stands of those who wait for it, so
+    that partitions that were taken over, each at a position of its own, do not read the same
+    events one after the other. However many partitions there are, one wait is enough for all.
 
     Args:
         log: what is read.
@@ -84,6 +87,7 @@ class SharedLog:
         self._log, self._partitions, self._size = log, partitions, page
         self._pages: deque[_Page] = deque(maxlen=_PAGES_KEPT)
         self._reading = asyncio.Lock()
+        self._asking: list[int] = []
         # Where the log was seen to end; None once it may have gone on.
         self._end: int | None = None
         self._waiting: asyncio.Task[None] | None = None
@@ -94,21 +98,28 @@ class SharedLog:
 
     async def read(self, partition: int, after: Position | None, size: int) -> Batch:
         """The next events of a partition."""
-        async with self._reading:
-            if self._end == (after or 0):
-                return Batch(items=(), reached=after, is_last=True)
-            page = self._kept(after or 0) or await self._next(after)
-        return page.of(partition, after or 0, size)
+        at = after or 0
+        self._asking.append(at)
+        try:
+            async with self._reading:
+                if self._end == at:
+                    return Batch(items=(), reached=after, is_last=True)
+                page = self._kept(at) or await self._next(at)
+        finally:
+            self._asking.remove(at)
+        return page.of(partition, at, size)
 
     def _kept(self, after: int) -> _Page | None:
         return next((page for page in self._pages if page.holds(after)), None)
 
-    async def _next(self, after: Position | None) -> _Page:
-        batch = await self._log.read(after, self._size)
+    async def _next(self, at: int) -> _Page:
+        near = (each for each in self._asking if at - self._size < each <= at)
+        after = min(each for each in near if self._kept(each) is None)
+        batch = await self._log.read(Position(after) or None, self._size)
         items: dict[int, list[Item]] = {}
         for item in batch.items:
             items.setdefault(partition_of(item.stream, self._partitions), []).append(item)
-        page = _Page(after=after or 0, reached=batch.reached, is_last=batch.is_last, items=items)
+        page = _Page(after=after, reached=batch.reached, is_last=batch.is_last, items=items)
         if page.holds(page.after):
             self._pages.append(page)
         if batch.is_last:

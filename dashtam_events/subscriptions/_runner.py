@@ -71,8 +71,10 @@ class Runner(Living):
         self._options = options
         self._log: Log = WholeLog(store=store, wanted=options.wanted, until=options.until)
         self._partition: int | None = None
+        self._acquired: Checkpoint | None = None
         if options.part is not None:
-            self._log, self._partition = options.part.log, options.part.held.partition
+            self._log, self._acquired = options.part.log, options.part.held
+            self._partition = self._acquired.partition
         self._checkpoint: Checkpoint | None = None
         # The log was looked through up to here; nothing between the checkpoint and it is wanted.
         self._read_to: Position | None = None
@@ -193,6 +195,9 @@ class Runner(Living):
         part = self._options.part
         if part is None:
             return (await self._partitions(1))[0]
+        if self._acquired is not None:
+            acquired, self._acquired = self._acquired, None
+            return acquired
         stored = await self._checkpoints.load(self.name, part.held.partition)
         if stored is None or stored.epoch != part.held.epoch:
             raise _outdated(part)

@@ -200,7 +200,7 @@ class ConsumerGroup(Living):
 
     async def _withdraw(self) -> None:
         for each in self._holdings:
-            each.task.cancel()
+            each.cut()
         await asyncio.gather(*(each.task for each in self._holdings), return_exceptions=True)
         self._holdings = []
         self._log.close()

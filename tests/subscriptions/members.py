@@ -18,7 +18,7 @@ from dashtam_events.subscriptions.sql import Projection, Projector, SQLCheckpoin
 from dashtam_events.subscriptions.sql.schema import checkpoints
 from tests.subscriptions.houses import REGISTRY, DoorOpened
 
-PARTITIONS, LEASE = 64, 1.0
+PARTITIONS, LEASE = 64, 2.5
 
 
 class Effects(Projection):
@@ -48,7 +48,7 @@ class Effects(Projection):
             version=recorded.version,
             partition=lease.partition,
             epoch=lease.epoch,
-            stored_epoch=await connection.scalar(stored),
+            stored_epoch=stored.scalar_subquery(),
         )
         await connection.execute(written)
         await asyncio.sleep(random.uniform(0.0, 0.002))
@@ -83,7 +83,7 @@ async def _live(url: str, dsn: str, schema: str, folder: str, name: str) -> None
         told = f"{recorded.stream} {recorded.version} {lease.partition} {lease.epoch}\n"
         os.write(handled, told.encode())
 
-    engine = create_async_engine(url, pool_size=10)
+    engine = create_async_engine(url, pool_size=8)
     kept = SQLCheckpointStore(engine)
     async with PostgresEventStore(dsn, schema=schema, registry=REGISTRY) as store:
         plain = Subscription("plain", store, handle, checkpoints=kept, batch_size=20, poll=0.5)

@@ -32,7 +32,7 @@ from dashtam_events.subscriptions import (
     current_lease,
     partition_of,
 )
-from dashtam_events.subscriptions.sql import Projector, SQLCheckpointStore
+from dashtam_events.subscriptions.sql import Projector, SQLCheckpointStore, rebuild
 from tests.subscriptions.groups import LEASE, Ledger, append, group, owners, shared
 from tests.subscriptions.houses import REGISTRY
 from tests.subscriptions.poison import Handler, subscribed, until
@@ -429,6 +429,8 @@ async def test_a_projection_of_a_group_is_written_exactly_once(engine: AsyncEngi
         await written(view, engine, 120)
     with pytest.raises(PartitionMismatch):
         await Projector(store, view, engine).run_once()
+    with pytest.raises(PartitionMismatch):
+        await rebuild(store, view, engine)
     assert await SQLCheckpointStore(engine).parked() == ()
 
 

@@ -1,7 +1,8 @@
 """Checkpoints and parked events in a database."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import QueuePool
 
 from dashtam_events.bus.session import real_savepoints
 from dashtam_events.recorded import Position, StreamId
@@ -51,6 +53,7 @@ class SQLCheckpointStore:
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        self._turns = _turns(source)
 
     @classmethod
     @asynccontextmanager
@@ -102,7 +105,7 @@ class SQLCheckpointStore:
         """
         if not isinstance(self._source, AsyncEngine):
             raise TypeError("a consumer group keeps its checkpoints through an engine")
-        async with self._begun(subscription) as connection:
+        async with self._transaction(subscription) as connection:
             return await _leases.renew(connection, subscription, member, held, lease)
 
     @whole
@@ -110,20 +113,20 @@ class SQLCheckpointStore:
         self, subscription: str, member: str, *, limit: int, lease: float
     ) -> tuple[Checkpoint, ...]:
         """Take partitions that nobody holds. See `CheckpointStore.acquire`."""
-        async with self._begun(subscription) as connection:
+        async with self._transaction(subscription) as connection:
             taken = await _leases.acquire(connection, subscription, member, limit, lease)
             return await stored(connection, subscription, checkpoints.c.partition.in_(taken))
 
     @whole
     async def release(self, checkpoint: Checkpoint) -> None:
         """Give a partition back; nothing, where it is no longer held."""
-        async with self._begun(checkpoint.subscription) as connection:
+        async with self._transaction(checkpoint.subscription) as connection:
             await _leases.release(connection, checkpoint)
 
     @whole
     async def leave(self, subscription: str, member: str) -> None:
         """Forget a member, and give back all that it owns."""
-        async with self._begun(subscription) as connection:
+        async with self._transaction(subscription) as connection:
             await _leases.leave(connection, subscription, member)
 
     @whole
@@ -243,11 +246,24 @@ class SQLCheckpointStore:
 
     @asynccontextmanager
     async def _begun(self, subscription: str) -> AsyncGenerator[AsyncConnection, None]:
+        """A transaction, when it is our turn."""
+        async with self._turns, self._transaction(subscription) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _transaction(self, subscription: str) -> AsyncGenerator[AsyncConnection, None]:
         try:
             async with unavailable(subscription), transaction(self._source) as connection:
                 yield connection
         except _Failed as failed:
             raise failed.error from None
+
+
+def _turns(source: Source) -> AbstractAsyncContextManager[object]:
+    """Leaves a connection of a pool for leases: who comes too late to renew them loses all."""
+    if isinstance(source, AsyncEngine) and isinstance(source.pool, QueuePool):
+        return asyncio.Semaphore(max(1, source.pool.size() - 1))
+    return nullcontext()
 
 
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}

@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from dashtam_events.recorded import Position
 from dashtam_events.store.protocol import EventStore
 from dashtam_events.subscriptions.checkpoint import Checkpoint
-from dashtam_events.subscriptions.errors import ProjectionMismatch
+from dashtam_events.subscriptions.errors import PartitionMismatch, ProjectionMismatch
 from dashtam_events.subscriptions.sql.checkpoints import SQLCheckpointStore, lock
 from dashtam_events.subscriptions.sql.projection import Projection
 from dashtam_events.subscriptions.sql.projector import Projector
@@ -67,6 +67,7 @@ async def rebuild(
         The position up to which both were written when they changed places.
 
     Raises:
+        PartitionMismatch: the projection is written by a consumer group; it is not rebuilt.
         ProjectionMismatch: rows differ; the old tables stay in use and the new ones are there
             to look at, under their names and `_rebuild`.
         TooManyParked: too many events failed.
@@ -101,7 +102,15 @@ class _Rebuild:
                 await connection.execute(delete(kept).where(kept.c.subscription == self._name))
 
     async def live(self) -> Checkpoint | None:
-        return await SQLCheckpointStore(self._engine).load(self._old.name)
+        """The checkpoint of the tables in use; None where there are none.
+
+        Raises:
+            PartitionMismatch: they are written by a consumer group.
+        """
+        stored = await SQLCheckpointStore(self._engine).partitions(self._old.name)
+        if len(stored) > 1:
+            raise PartitionMismatch(self._old.name, len(stored), 1)
+        return stored[0] if stored else None
 
     async def catch_up(
         self, source: AsyncEngine | AsyncConnection, live: Checkpoint | None
