@@ -224,7 +224,7 @@ async def decided(world: World, id: UUID) -> list[tuple[Any, ...]]:
 
 @counts.counted
 @settings(
-    max_examples=counts.of(short=40, full=2_000),
+    max_examples=counts.of(short=40, full=500),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
