@@ -61,10 +61,10 @@ class CloudEventPublisher:
 class Relay(Subscription):
     """Publishes the events of a store, one after the other, in commit order, at least once.
 
-    It is a `Subscription`, is run like one, and stops like one. Three things are its own. An
-    event that does not go through is tried until it does, and those behind it wait: a receiver
-    that is away for a day misses nothing. Only what fails for good is parked (see `classify`). An
-    event that no class is registered for is passed on as an `UnknownEvent`.
+    It is a `Subscription`, is run like one, and stops like one. Two things are its own. An event
+    that does not go through is tried until it does, and those behind it wait, in `run_once` too:
+    a receiver that is away for a day misses nothing, and only what fails for good is parked (see
+    `classify`). An event that no class is registered for is passed on as an `UnknownEvent`.
 
     Where the process dies, or is cancelled, the events since the last checkpoint are published
     again: `event_id` is the key by which the receiver knows them. On a bus in the same process a

@@ -31,7 +31,7 @@ from tests.cli.moving import (
     run,
     schema,
 )
-from tests.cli.running import call, start
+from tests.cli.running import call, on_a_terminal, start
 from tests.subscriptions.houses import DoorOpened, open_doors
 
 __all__ = ["dsn", "houses", "postgres", "schema"]
@@ -398,3 +398,10 @@ async def test_a_fingerprint_is_that_of_the_whole_store(source: House) -> None:
     async with open_file(Path(source.path), writable=False, batch_size=4) as tables:
         held = await fingerprint(tables, told.append)
     assert (held.events, held.attachments, told) == (14, 9, [4, 4, 4, 2])
+
+
+def test_a_terminal_is_shown_how_far_it_is(source: House, target: House) -> None:
+    code, shown = on_a_terminal(*arguments(source, target))
+    assert code == 0
+    assert "copying" in shown
+    assert "14/14" in shown
