@@ -364,7 +364,7 @@ def held_by(house: House) -> int:
 
 
 def _kill_behind(source: House, target: House, events: int) -> None:
-    with start(*arguments(source, target, "--batch-size", "20")) as process:
+    with start(*arguments(source, target, "--batch-size", "10")) as process:
         while held_by(target) < events:
             assert process.poll() is None, "it was not killed in the middle"
             time.sleep(0.005)
