@@ -29,9 +29,11 @@ def classify(error: Exception) -> Verdict:
     """Permanent: what is a mistake in the code or in the event, and comes again each time.
 
     These are the built-in errors of types, names, values, look-ups and arithmetic, failed
-    assertions, and events that cannot be decoded. Everything else may pass.
+    assertions, and events that cannot be decoded. Everything else may pass; so may an OSError
+    that is one of them too, such as that of a certificate that has run out.
     """
-    return Verdict.PERMANENT if isinstance(error, _MISTAKES) else Verdict.TRANSIENT
+    is_mistake = isinstance(error, _MISTAKES) and not isinstance(error, OSError)
+    return Verdict.PERMANENT if is_mistake else Verdict.TRANSIENT
 
 
 @attrs.frozen(kw_only=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from ssl import SSLCertVerificationError
 from typing import Any
 from uuid import uuid4
 
@@ -251,7 +252,7 @@ def test_pauses_grow_to_a_limit_and_differ() -> None:
 def test_mistakes_are_permanent_and_the_rest_may_pass() -> None:
     mistakes = (TypeError(), KeyError(), ValueError(), ZeroDivisionError(), AssertionError())
     assert {classify(each) for each in mistakes} == {Verdict.PERMANENT}
-    passing = (OSError(), TimeoutError(), RuntimeError(), ConnectionError())
+    passing = (OSError(), TimeoutError(), RuntimeError(), SSLCertVerificationError())
     assert {classify(each) for each in passing} == {Verdict.TRANSIENT}
 
 
