@@ -44,12 +44,8 @@ from dashtam_events.subscriptions.retrying import FailureWindow
 
 __all__ = ["UNAVAILABLE", "Runner", "Stopped"]
 
-__all__ = ["UNAVAILABLE", "Runner", "Stopped"]
-
 UNAVAILABLE = (CheckpointUnavailable, StoreBusy, StoreUnavailable)
 """What passes: it is waited for."""
-# A runner ends with these: none of them says anything about the event.
-_ENDS = (CheckpointError, ProjectionError, BusClosed, SessionRequired)
 # A runner ends with these: none of them says anything about the event.
 _ENDS = (CheckpointError, ProjectionError, BusClosed, SessionRequired)
 

@@ -32,7 +32,8 @@ class Subscription(Runner):
 
     Run it with `await subscription.run()`, for example in a task group, or with `async with`,
     which stops it at its end. Run one at a time under a name: another one that moves the
-    checkpoint makes this one step back with `CheckpointConflict`.
+    checkpoint makes this one step back with `CheckpointConflict`. A `ConsumerGroup` runs it in
+    many processes.
 
     Args:
         name: under which the checkpoint is kept; another name begins anew.
