@@ -266,14 +266,16 @@ def _turns(source: Source) -> AbstractAsyncContextManager[object]:
     return nullcontext()
 
 
-_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
-
-
 def _engine(target: str) -> AsyncEngine:
     """An engine for a URL, whose driver may be left out, or for a file that is there."""
     try:
         url = make_url(target) if "://" in target else URL.create("sqlite", database=target)
-        url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
+        if url.drivername in ("postgresql", "postgresql+asyncpg"):
+            # Read by the driver itself, for which TLS is told in the words of libpq.
+            dsn = target.replace("postgresql+asyncpg", "postgresql", 1)
+            return create_async_engine("postgresql+asyncpg://", connect_args={"dsn": dsn})
+        if url.drivername == "sqlite":
+            url = url.set(drivername="sqlite+aiosqlite")
         if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
             raise CheckpointUnavailable(str(url.database), "there is no such file")
         return real_savepoints(create_async_engine(url))
