@@ -104,6 +104,11 @@ class ConsumerGroup(Living):
             stopped = asyncio.create_task(self._stopping.wait())
             try:
                 await self._go_on(stopped)
+            except Exception as error:
+                # Of what failed in a partition, its runner has told.
+                if error is not self._failure:
+                    self._teller.failed(error)
+                raise
             finally:
                 stopped.cancel()
                 await self._withdraw()

@@ -286,8 +286,10 @@ async def test_a_group_keeps_its_number_of_partitions(
 ) -> None:
     async with group(store, checkpoints, Handler(), partitions=4):
         await shared(checkpoints, ann=4)
+    told = list[Signal]()
     with pytest.raises(PartitionMismatch, match="4 partitions and not 5") as raised:
-        await group(store, checkpoints, Handler(), partitions=5).run()
+        await group(store, checkpoints, Handler(), partitions=5, observer=told.append).run()
+    assert [each.kind for each in told] == [SignalKind.FAILED]
     assert (raised.value.stored, raised.value.wanted) == (4, 5)
     with pytest.raises(PartitionMismatch, match="consumer group of 4"):
         await subscribed(store, checkpoints, Handler()).run()
