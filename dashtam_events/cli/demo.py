@@ -15,6 +15,7 @@ from dashtam_events.cli.performance import Performance, Promise, look_back
 from dashtam_events.cli.render import console
 from dashtam_events.cli.stage import Stage
 from dashtam_events.cli.story import DEMO_USER
+from dashtam_events.cli.upkeep import Upkeep
 from dashtam_events.recorded import RecordedEvent, StreamId
 from dashtam_events.store.sqlite import SQLiteEventStore
 
@@ -87,15 +88,19 @@ async def _perform(stage: Stage, path: Path, statement: Path) -> bool:
         performance = Performance(store, stage)
         connection = await performance.live_a_connection(DEMO_USER)
         imported = await performance.import_a_statement(statement, DEMO_USER)
+    kept_up = Promise(
+        "a silent connection was given up, and a token refreshed in time",
+        await Upkeep(stage).keep(DEMO_USER),
+    )
     found = await look_back(stage, path, connection, performance.appended)
-    promises = performance.promises + found
+    promises = [*performance.promises, kept_up, *found]
     _close(stage, promises)
     _point_on(stage, path, performance.appended, (connection.stream, imported))
     return all(promise.kept for promise in promises)
 
 
 def _close(stage: Stage, promises: list[Promise]) -> None:
-    stage.say("\nWhat you saw, compared with the file:")
+    stage.say("\nWhat you saw, compared with what is stored:")
     for promise in promises:
         verdict = ("  ok      ", "bold green") if promise.kept else ("  BROKEN  ", "bold red")
         stage.say(Text.assemble(verdict, promise.text))

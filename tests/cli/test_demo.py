@@ -72,7 +72,22 @@ def test_a_person_sees_what_is_decided_stored_heard_and_so(tmp_path: Path) -> No
     assert "refused Cannot transition to ACTIVE" in shown.stdout
     assert "event: provider.token.refreshed" in shown.stdout
     assert "BROKEN" not in shown.stdout
-    assert shown.stdout.count("\n  ok ") == 5
+    assert shown.stdout.count("\n  ok ") == 6
+
+
+def test_a_person_sees_the_upkeep_give_up_and_refresh() -> None:
+    """By itself, once the clock is set forward."""
+    shown = call("demo", "--plain").stdout
+    assert re.findall(r"  upkeep  asked for (\w+)", shown) == [
+        "FailConnection",
+        "RefreshCredentials",
+    ]
+    assert re.findall(r"  stored  (\w+)", shown) == [
+        "ProviderConnectionFailed",
+        "ProviderTokenRefreshAttempted",
+        "ProviderTokenRefreshSucceeded",
+    ]
+    assert re.findall(r"  now     ([A-Z]+)$", shown, re.MULTILINE) == ["FAILED", "ACTIVE"]
 
 
 def test_each_event_is_heard_of_after_it_is_appended() -> None:
