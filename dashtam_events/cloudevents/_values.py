@@ -19,7 +19,7 @@ _BARRED = re.compile(
 _URI_REFERENCE = re.compile(r"(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+")
 # RFC 3339, which lets the letters be small and the fraction be as long as it likes.
 _INSTANT = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]([0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,6})?(?<=[0-9])[0-9]*"
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:(\.[0-9]{1,6})[0-9]*)?"
     r"([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
 # W3C Trace Context, section 3.2: version ff and ids of zeros are invalid.
