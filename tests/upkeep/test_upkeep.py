@@ -28,7 +28,7 @@ from dashtam_events.connection import (
 )
 from dashtam_events.event import DomainEvent
 from dashtam_events.processes import IssuedCommand, ProcessRunner
-from dashtam_events.recorded import StreamId
+from dashtam_events.recorded import EventMetadata, StreamId
 from dashtam_events.repository.snapshot import SnapshotFormat
 from dashtam_events.store import EventStore, InMemoryEventStore, SQLiteEventStore
 from dashtam_events.subscriptions import InMemoryCheckpointStore
@@ -326,6 +326,29 @@ async def test_a_refusal_by_the_connection_ends_the_matter(service: Service) -> 
     assert (await service.pass_time(HOUR)).status is ConnectionStatus.REVOKED
     assert await service.checkpoints.parked() == ()
     assert len(service.bank.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        FailConnection(connection_id=CONNECTION),
+        ExpireConnection(connection_id=CONNECTION),
+        RefreshCredentials(connection_id=CONNECTION, expiring_by=NOW + 9 * HOUR),
+    ],
+)
+async def test_a_command_that_comes_too_late_does_nothing(
+    service: Service, command: UpkeepCommand
+) -> None:
+    await service.connect()
+    await service.connections.execute(CONNECTION, lambda it: it.mark_disconnected())
+    before = await service.store.last_position()
+    await UpkeepExecutor(service.store, service.bank)(
+        IssuedCommand(
+            id=UUID(int=9), process_id=CONNECTION, command=command, metadata=EventMetadata()
+        )
+    )
+    assert await service.store.last_position() == before
+    assert service.bank.asked == []
 
 
 async def test_nothing_is_asked_for_where_the_user_was_faster(service: Service) -> None:
