@@ -26,6 +26,12 @@ _ATTACH = """INSERT INTO {schema}.attachments AS kept (stream, name, version, da
     ON CONFLICT (stream, name) DO UPDATE SET version = excluded.version, data = excluded.data"""
 _COUNT = "SELECT count(*) FROM {schema}.events"
 _LAST = "SELECT coalesce(max(position), 0) FROM {schema}.events"
+# None where the events are in one table.
+_PARTITION_SIZE = r"""SELECT substring(pg_get_expr(relpartbound, oid) from 'TO \D*(\d+)')::bigint
+    FROM pg_catalog.pg_class WHERE oid = to_regclass('{schema}.events_0') AND relispartition"""
+_PARTITION = """CREATE TABLE {schema}.events_{number} (LIKE {schema}.events INCLUDING ALL);
+    ALTER TABLE {schema}.events ATTACH PARTITION {schema}.events_{number}
+    FOR VALUES FROM ({first}) TO ({end})"""
 _NO_TIMEOUT = "SELECT set_config('idle_in_transaction_session_timeout', '0', true)"
 _NO_END = 2**63 - 1
 
@@ -97,6 +103,7 @@ class RawPostgres:
                 await self._lock()
                 if await self.last_position() != after:
                     raise StoreUnavailable(self.shown, "somebody else writes to it")
+                await self._make_room(after, rows[-1][0])
                 await self.connection.copy_records_to_table(
                     "events",
                     schema_name=self.server.schema,
@@ -115,6 +122,13 @@ class RawPostgres:
         """Keep those out who append."""
         key = lock_key("append", self.server.schema)
         await self.connection.execute(f"SELECT pg_advisory_xact_lock({key})")
+
+    async def _make_room(self, start: int, last: int) -> None:
+        """Make the partitions that these positions come to, as an append does."""
+        size = await self.connection.fetchval(self._in_schema(_PARTITION_SIZE))
+        for number in range(start // size + 1, last // size + 1) if size else ():
+            bounds = {"number": number, "first": number * size, "end": (number + 1) * size}
+            await self.connection.execute(_PARTITION.format(schema=self.server.schema, **bounds))
 
     def _in_schema(self, sql: str) -> str:
         return sql.format(schema=self.server.schema)
