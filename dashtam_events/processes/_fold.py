@@ -76,21 +76,21 @@ class FoldedProcess(Aggregate):
         self.__state = attrs.evolve(self.__state, **changes)
 
     @applies(ProcessReacted)
-    def _reacted(self, event: ProcessReacted) -> None:
+    def __reacted(self, event: ProcessReacted) -> None:
         state = self.__state
         reached = {name: cause for name, cause in state.reached.items() if cause != event.cause}
         self.__evolve(reached=reached, heard={**state.heard, event.source: event.source_version})
 
     @applies(CommandIssued)
-    def _issued(self, event: CommandIssued) -> None:
+    def __issued(self, event: CommandIssued) -> None:
         self.__evolve(waiting=self.__state.waiting | {event.command_id})
 
     @applies(CommandExecuted)
-    def _executed(self, event: CommandExecuted) -> None:
+    def __executed(self, event: CommandExecuted) -> None:
         self.__evolve(waiting=self.__state.waiting - {event.command_id})
 
     @applies(DeadlineSet)
-    def _deadline_set(self, event: DeadlineSet) -> None:
+    def __deadline_set(self, event: DeadlineSet) -> None:
         state = self.__state
         self.__evolve(
             deadlines={**state.deadlines, event.name: event.due_at},
@@ -98,7 +98,7 @@ class FoldedProcess(Aggregate):
         )
 
     @applies(DeadlineCancelled)
-    def _deadline_cancelled(self, event: DeadlineCancelled) -> None:
+    def __deadline_cancelled(self, event: DeadlineCancelled) -> None:
         state = self.__state
         self.__evolve(
             deadlines=_without(state.deadlines, event.name),
@@ -106,7 +106,7 @@ class FoldedProcess(Aggregate):
         )
 
     @applies(DeadlineReached)
-    def _deadline_reached(self, event: DeadlineReached) -> None:
+    def __deadline_reached(self, event: DeadlineReached) -> None:
         state = self.__state
         self.__evolve(
             deadlines=_without(state.deadlines, event.name),
@@ -114,7 +114,7 @@ class FoldedProcess(Aggregate):
         )
 
     @applies(ProcessEnded)
-    def _ended(self, _event: ProcessEnded) -> None:
+    def __ended(self, _event: ProcessEnded) -> None:
         self.__evolve(ended=True, deadlines={}, reached={})
 
 
