@@ -168,7 +168,7 @@ async def test_leases_are_renewed_however_long_a_handler_takes(store: EventStore
     checkpoints, ledger = InMemoryCheckpointStore(), Ledger(seconds=2.0)
     await append(store)
     async with group(store, checkpoints, ledger, lease=1.5):
-        await until(lambda: len(ledger.seen) > 0)
+        await until(lambda: len(ledger.busy) == USED)
         ledger.seconds = 0.0
         await until(lambda: len(ledger.seen) == 20)
     ledger.check_once(20, 1)
