@@ -456,9 +456,38 @@ async def test_a_projection_of_a_group_is_written_exactly_once(engine: AsyncEngi
         await written(view, engine, 120)
     with pytest.raises(PartitionMismatch):
         await Projector(store, view, engine).run_once()
-    with pytest.raises(PartitionMismatch):
-        await rebuild(store, view, engine)
     assert await SQLCheckpointStore(engine).parked() == ()
+
+
+async def test_a_projection_of_a_group_is_rebuilt_beside_it(engine: AsyncEngine) -> None:
+    """Also where its partitions have come to different positions, and with what is parked."""
+    store, view = InMemoryEventStore(registry=REGISTRY), Openings()
+    checkpoints, mended = SQLCheckpointStore(engine), Openings()
+    view.mistakes = {7}
+    projector = Projector(store, view, engine, poll=0.05, parking=Parking(limit=1.0))
+    group = ConsumerGroup(projector, partitions=8, lease=LEASE, member="ann")
+    await append(store)
+    async with group:
+        await until(lambda: len(group._holdings) == 8)
+        await written(view, engine, 19)
+    slow = await checkpoints.acquire("openings", "slow", limit=4, lease=60.0)
+    await append(store, events=2)
+    behind = sum(partition_of(StreamId("house", str(n)), 8) < len(slow) for n in range(20))
+    async with group:
+        await written(view, engine, 57 - 2 * behind)
+        await rebuild(store, view, engine)
+        assert len(await view.written(engine)) == 57 - 2 * behind
+        await append(store)
+        await checkpoints.leave("openings", "slow")
+        await written(view, engine, 76)
+    stuck = StreamId("house", "7")
+    for each in await checkpoints.partitions("openings"):
+        is_its = each.partition == partition_of(stuck, 8)
+        assert await checkpoints.parked_streams(each) == ({stuck} if is_its else set())
+    await checkpoints.replay("openings")
+    async with ConsumerGroup(Projector(store, mended, engine), partitions=8):
+        await written(mended, engine, 80)
+    assert await checkpoints.parked() == ()
 
 
 async def written(view: Openings, engine: AsyncEngine, expected: int) -> None:

@@ -1,8 +1,10 @@
 """Making a projection anew beside the one in use, comparing the two, and changing over."""
 
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from uuid import uuid4
 
+import attrs
 from sqlalchemy import (
     Connection,
     Select,
@@ -15,15 +17,19 @@ from sqlalchemy import (
     select,
     table,
     text,
+    true,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from dashtam_events.recorded import Position
+from dashtam_events.recorded import Position, StreamId
 from dashtam_events.store.protocol import EventStore
+from dashtam_events.subscriptions._batches import Batch, Item
+from dashtam_events.subscriptions._log import Log
 from dashtam_events.subscriptions.checkpoint import Checkpoint
-from dashtam_events.subscriptions.errors import PartitionMismatch, ProjectionMismatch
-from dashtam_events.subscriptions.sql.checkpoints import SQLCheckpointStore, lock
+from dashtam_events.subscriptions.errors import ProjectionMismatch
+from dashtam_events.subscriptions.partitions import partition_of
+from dashtam_events.subscriptions.sql.checkpoints import SQLCheckpointStore, stored
 from dashtam_events.subscriptions.sql.projection import Projection
 from dashtam_events.subscriptions.sql.projector import Projector
 from dashtam_events.subscriptions.sql.schema import (
@@ -67,7 +73,6 @@ async def rebuild(
         The position up to which both were written when they changed places.
 
     Raises:
-        PartitionMismatch: the projection is written by a consumer group; it is not rebuilt.
         ProjectionMismatch: rows differ; the old tables stay in use and the new ones are there
             to look at, under their names and `_rebuild`.
         TooManyParked: too many events failed.
@@ -101,30 +106,32 @@ class _Rebuild:
             for kept in (checkpoints, parked_events):
                 await connection.execute(delete(kept).where(kept.c.subscription == self._name))
 
-    async def live(self) -> Checkpoint | None:
-        """The checkpoint of the tables in use; None where there are none.
-
-        Raises:
-            PartitionMismatch: they are written by a consumer group.
-        """
-        stored = await SQLCheckpointStore(self._engine).partitions(self._old.name)
-        if len(stored) > 1:
-            raise PartitionMismatch(self._old.name, len(stored), 1)
-        return stored[0] if stored else None
+    async def live(self) -> tuple[Checkpoint, ...]:
+        """The checkpoints of the tables in use, by partition; none where there are no tables."""
+        return await SQLCheckpointStore(self._engine).partitions(self._old.name)
 
     async def catch_up(
-        self, source: AsyncEngine | AsyncConnection, live: Checkpoint | None
+        self,
+        source: AsyncEngine | AsyncConnection,
+        live: Sequence[Checkpoint],
+        *,
+        until: Callable[[Iterable[Position]], Position] = min,
     ) -> Position | None:
-        """Write the new tables as far as the old ones are, and not further."""
+        """Write the new tables as far as the old ones are, and in no partition further.
+
+        `until` is `min`: as far as they are in all partitions; or `max`: in any.
+        """
+        seen = [each.position or Position(0) for each in live]
         projector = Projector(
             self._store,
             self._new,
             source,
             name=self._name,
             batch_size=self._batch_size,
-            until=None if live is None else live.position or Position(0),
+            until=until(seen) if seen else None,
             silent=True,
         )
+        projector._log = _AsFar(projector._log, seen)
         return await projector.run_once()
 
     @whole
@@ -134,17 +141,13 @@ class _Rebuild:
             return await self._change_over(connection, compare=compare)
 
     async def _change_over(self, connection: AsyncConnection, *, compare: bool) -> Position | None:
-        live = await SQLCheckpointStore(connection).load(self._old.name)
-        if live is not None:
-            await lock(connection, live)
-            # It may have moved between the reading and the lock.
-            live = await SQLCheckpointStore(connection).load(self._old.name)
-        reached = await self.catch_up(connection, live)
-        if compare and live is not None:
+        live = await stored(connection, self._old.name, true(), hold=True)
+        reached = await self.catch_up(connection, live, until=max)
+        if compare and live:
             for name, new in self._new.tables.items():
                 await self._compare(connection, name, new)
         await connection.run_sync(self._rename)
-        await self._take_over(connection, replaced=live is not None)
+        await self._take_over(connection, partitions=len(live))
         return reached
 
     async def _compare(self, connection: AsyncConnection, name: str, new: Table) -> None:
@@ -162,7 +165,7 @@ class _Rebuild:
             connection.execute(text(f"DROP TABLE IF EXISTS {quote(name)}"))
             connection.execute(text(f"ALTER TABLE {quote(new.name)} RENAME TO {quote(name)}"))
 
-    async def _take_over(self, connection: AsyncConnection, *, replaced: bool) -> None:
+    async def _take_over(self, connection: AsyncConnection, *, partitions: int) -> None:
         """Keep the progress, and what was parked on the way, under the name of the old."""
         name, version = self._old.name, self._new.version
         parked = parked_events
@@ -172,12 +175,44 @@ class _Rebuild:
             update(parked).where(parked.c.subscription == self._name).values(**named)
         )
         ours = checkpoints.c.subscription == self._name
-        if not replaced:
+        if not partitions:
             await connection.execute(update(checkpoints).where(ours).values(**named))
             return
+        await self._divide_parked(connection, partitions)
         theirs = checkpoints.c.subscription == name
         await connection.execute(update(checkpoints).where(theirs).values(version=version))
         await connection.execute(delete(checkpoints).where(ours))
+
+    async def _divide_parked(self, connection: AsyncConnection, partitions: int) -> None:
+        parked = parked_events.c
+        ours = parked.subscription == self._old.name
+        streams = await connection.scalars(select(parked.stream).where(ours).distinct())
+        for stream in streams.all():
+            these = update(parked_events).where(ours, parked.stream == stream)
+            number = partition_of(StreamId.parse(stream), partitions)
+            await connection.execute(these.values(partition=number))
+
+
+@attrs.frozen
+class _AsFar:
+    """A log of which, in each partition, only what was seen there already is read."""
+
+    log: Log
+    seen: Sequence[Position]
+
+    async def read(self, after: Position | None, size: int) -> Batch:
+        """The next events that were seen."""
+        batch = await self.log.read(after, size)
+        return attrs.evolve(batch, items=tuple(filter(self._was_seen, batch.items)))
+
+    async def wait(self, after: Position | None, timeout: float) -> None:
+        """Wait for what may come."""
+        await self.log.wait(after, timeout)
+
+    def _was_seen(self, item: Item) -> bool:
+        if not self.seen:
+            return True
+        return item.position <= self.seen[partition_of(item.stream, len(self.seen))]
 
 
 def _shared_columns(connection: Connection, name: str, new: Table) -> list[str]:
