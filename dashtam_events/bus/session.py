@@ -3,8 +3,8 @@
 It needs the extra `sqlalchemy`.
 """
 
-from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final, Literal, Self
 
 from dashtam_events.errors import MissingExtra, SavepointsNotReal, TransactionContractViolation
@@ -14,6 +14,7 @@ try:
     from sqlalchemy.exc import (
         DBAPIError,
         InvalidRequestError,
+        OperationalError,
         PendingRollbackError,
         SQLAlchemyError,
     )
@@ -27,7 +28,7 @@ try:
 except ImportError as _absent:
     raise MissingExtra("sqlalchemy") from _absent
 
-__all__ = ["BEGIN", "SessionScope", "check_savepoints", "real_savepoints"]
+__all__ = ["BEGIN", "SessionScope", "check_savepoints", "real_savepoints", "refused_as_dbapi"]
 
 BEGIN: Final = "dashtam_events_begin"
 """The execution option of a connection that begins otherwise than its engine was told to."""
@@ -235,6 +236,20 @@ async def _release(savepoint: AsyncSessionTransaction, handler: str) -> Exceptio
         deed = "it ended the transaction on its connection, or hid an error that broke it"
         raise TransactionContractViolation(handler, deed) from error
     return None
+
+
+@contextmanager
+def refused_as_dbapi() -> Generator[None]:
+    """Let what asyncpg raises while it connects be a `DBAPIError`, like all that it raises later.
+
+    SQLAlchemy 2.0 passes it on as it is.
+    """
+    try:
+        yield
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] != "asyncpg":
+            raise
+        raise OperationalError(None, None, error) from error
 
 
 def real_savepoints(

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, c
 
 from dashtam_events.adapters.audit.record import AuditRecord
 from dashtam_events.adapters.audit.schema import audit_log, audit_personal
-from dashtam_events.bus.session import BEGIN
+from dashtam_events.bus.session import BEGIN, refused_as_dbapi
 from dashtam_events.errors import AuditUnreadable, InvalidCursor
 
 __all__ = ["AuditLog", "AuditPage"]
@@ -156,13 +156,18 @@ class AuditLog:
         try:
             if not isinstance(self._source, AsyncEngine):
                 return await work(self._source)
-            async with self._source.connect() as connection:
-                return await work(await connection.execution_options(**{BEGIN: begin}))
+            with refused_as_dbapi():
+                return await _connected(self._source, work, begin)
         except _Damaged as damaged:
             reason = f"record {damaged.args[0]} is damaged"
         except (SQLAlchemyError, OSError) as error:
             reason = _reason(error)
         raise AuditUnreadable(_shown(self._source), reason)
+
+
+async def _connected(engine: AsyncEngine, work: Callable[[Any], Any], begin: str) -> Any:
+    async with engine.connect() as connection:
+        return await work(await connection.execution_options(**{BEGIN: begin}))
 
 
 class _Damaged(Exception):

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
 
 from dashtam_events._clock import now
+from dashtam_events.bus.session import refused_as_dbapi
 from dashtam_events.subscriptions.errors import InboxUnavailable
 from dashtam_events.subscriptions.sql.schema import SUBSCRIPTION_METADATA, UTCDateTime
 
@@ -80,10 +81,11 @@ class Inbox:
     async def _at(self, transaction: _Transaction) -> AsyncGenerator[AsyncConnection, None]:
         """The connection of a transaction; what the database raises may hold values."""
         try:
-            if isinstance(transaction, AsyncConnection):
-                yield transaction
-            else:
-                yield await transaction.connection()
+            with refused_as_dbapi():
+                if isinstance(transaction, AsyncConnection):
+                    yield transaction
+                else:
+                    yield await transaction.connection()
         except (SQLAlchemyError, OSError) as error:
             cause = getattr(error, "orig", None) or error
             raise InboxUnavailable(self.consumer, type(cause).__name__) from error

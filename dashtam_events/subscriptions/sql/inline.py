@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from dashtam_events._frozen import EMPTY
+from dashtam_events.bus.session import refused_as_dbapi
 from dashtam_events.errors import StoreUnavailable
 from dashtam_events.event import DomainEvent
 from dashtam_events.recorded import Position, RecordedEvent, StreamId
@@ -251,7 +252,8 @@ def _check(projections: tuple[Projection, ...]) -> None:
 def _translated(store: EventStore) -> Generator[None]:
     """Turn what the database raises into an error of the store; its text may hold values."""
     try:
-        yield
+        with refused_as_dbapi():
+            yield
     except (SQLAlchemyError, OSError) as error:
         cause = getattr(error, "orig", None) or error
         reason = f"the transaction around the append failed ({type(cause).__name__})"

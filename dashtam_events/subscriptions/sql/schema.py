@@ -25,7 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from dashtam_events.bus.session import check_savepoints
+from dashtam_events.bus.session import check_savepoints, refused_as_dbapi
 from dashtam_events.subscriptions.errors import CheckpointUnavailable
 
 __all__ = [
@@ -173,7 +173,8 @@ async def transaction(source: Source) -> AsyncGenerator[AsyncConnection, None]:
 async def unavailable(subscription: str) -> AsyncGenerator[None, None]:
     """Turn what the database raises into `CheckpointUnavailable`; its text may hold values."""
     try:
-        yield
+        with refused_as_dbapi():
+            yield
     except (SQLAlchemyError, OSError) as error:
         cause = getattr(error, "orig", None) or error
         raise CheckpointUnavailable(subscription, type(cause).__name__) from error
