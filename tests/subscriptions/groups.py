@@ -4,6 +4,8 @@ import asyncio
 from collections import defaultdict
 from typing import Any
 
+import pytest
+
 from dashtam_events.recorded import RecordedEvent, StreamId
 from dashtam_events.store import EventStore
 from dashtam_events.subscriptions import (
@@ -16,6 +18,12 @@ from tests.subscriptions.poison import subscribed
 
 LEASE = 20.0
 """Longer than a machine with much to do keeps anybody waiting."""
+
+
+@pytest.fixture(autouse=True)
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Members look for each other more often than they need to."""
+    monkeypatch.setattr("dashtam_events.subscriptions.group._LONGEST_BEAT", 0.1)
 
 
 class Ledger:
