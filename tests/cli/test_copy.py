@@ -66,6 +66,22 @@ def test_everything_is_copied_as_it_is_and_where_it_stands(
     assert len(before) == 14 + 9
 
 
+def test_a_target_with_partitions_gets_those_that_it_needs(source: House, houses: Houses) -> None:
+    target = houses("postgresql", "target")
+    target.use(EventStore.last_position)  # makes the tables
+    for statement in (
+        "ALTER TABLE {}events RENAME TO whole",
+        "CREATE TABLE {0}events (LIKE {0}whole) PARTITION BY RANGE (position)",
+        "CREATE TABLE {0}events_0 PARTITION OF {0}events FOR VALUES FROM (0) TO (4)",
+    ):
+        target.ask(statement)
+    assert run(source, target, "--batch-size", "3").exit_code == 0
+    assert target.rows == source.rows
+    counted = "SELECT count(*) FROM pg_inherits WHERE inhparent = '{}events'::regclass"
+    assert target.ask(counted) == [(114 // 4 + 1,)]
+    assert target.ask("SELECT position FROM {}events_28") == [(112,), (113,), (114,)]
+
+
 @pytest.mark.parametrize("to", KINDS)
 def test_the_store_goes_on_where_the_other_ended(source: House, houses: Houses, to: str) -> None:
     target = houses(to, "target")
