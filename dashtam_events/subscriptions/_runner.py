@@ -181,6 +181,8 @@ class Runner(Living):
         batch = await self._log.read(self._read_to, self._options.batch_size)
         if batch.items:
             await self._deal(batch)
+            # Memory and a handler that never suspend would let nobody else in, not even `stop`.
+            await asyncio.sleep(0)
             if self._stopping.is_set():
                 return True
         self._read_to = batch.reached

@@ -140,6 +140,15 @@ async def test_a_handler_may_stop_its_subscription(store: EventStore) -> None:
     assert rest.dealt == [2]
 
 
+async def test_a_handler_that_never_waits_lets_others_in_between_batches(store: EventStore) -> None:
+    await open_doors(store, *range(1, 31))
+    handler = Handler()
+    async with subscribed(store, InMemoryCheckpointStore(), handler, batch_size=10):
+        while not handler.dealt:  # noqa: ASYNC110  # no more than a turn of the loop
+            await asyncio.sleep(0)
+    assert len(handler.dealt) < 30
+
+
 async def test_stopping_ends_a_pause(store: EventStore) -> None:
     handler = Handler()
     handler.failing = {1: 99}
