@@ -160,7 +160,7 @@ async def test_many_writers_leave_the_view_that_a_rebuild_makes(
     store: JoinableStore, inline: InlineProjections, view: InlineOpenings, engine: AsyncEngine
 ) -> None:
     """By chance: appends, repeats, conflicts, failures, rollbacks, cancellations, and past it."""
-    for seed in range(0, counts.of(short=1, full=30) * 10, 10):
+    for seed in range(0, counts.of(short=1, full=6) * 10, 10):
         writers = [Writer(seed + n, store, engine, view) for n in range(4)]
         await asyncio.gather(*(writer.run(12) for writer in writers))
         await inline.catch_up()
@@ -186,7 +186,7 @@ async def bank(engine: AsyncEngine) -> AsyncIterator[JoinableStore]:
 
 @counts.counted
 @settings(
-    max_examples=counts.of(short=4, full=100),
+    max_examples=counts.of(short=4, full=25),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
