@@ -1,9 +1,9 @@
 """The event-sourcing library of services that connect people to their banks and brokers.
 
-Everything that a service needs is here; the adapters and what is for tests have doors of their
-own, `dashtam_events.adapters` and `dashtam_events.testing`. Live updates, subscriptions, the
-catalogue and the connection aggregate load when first asked for, so that a service does not wait
-for what it does not use.
+What most services need is here; the adapters, the read models, the upkeep of connections and what
+is for tests have doors of their own. Live updates, subscriptions, processes, the catalogue and the
+connection aggregate load when first asked for, so that a service does not wait for what it does
+not use.
 """
 
 from importlib import import_module
@@ -168,6 +168,7 @@ if TYPE_CHECKING:
         UserTokenRotationSucceeded,
         get_category_for_event_type,
     )
+    from dashtam_events.cloudevents import CloudEvent, CloudEventDecoder, CloudEventEncoder
     from dashtam_events.connection import (
         ConnectionRepository,
         ConnectionStatus,
@@ -176,11 +177,22 @@ if TYPE_CHECKING:
         ProviderConnectionError,
         ProviderCredentials,
     )
+    from dashtam_events.processes import (
+        PROCESS_EVENTS,
+        Executor,
+        IssuedCommand,
+        ProcessManager,
+        ProcessRunner,
+        on_deadline,
+        reacts_to,
+    )
     from dashtam_events.sse import ServerSentEvent, SSEEndpoint, SSEHub, SSEUser
     from dashtam_events.subscriptions import (
         BEGINNING,
         NOW,
         CheckpointStore,
+        CloudEventPublisher,
+        ConsumerGroup,
         InMemoryCheckpointStore,
         Parking,
         Relay,
@@ -196,6 +208,7 @@ __all__ = [
     "EXISTS",
     "NOW",
     "NO_STREAM",
+    "PROCESS_EVENTS",
     "SSE",
     "AccountBalanceUpdated",
     "AccountHoldingsUpdated",
@@ -221,9 +234,14 @@ __all__ = [
     "BusClosed",
     "CheckpointStore",
     "ClosedFromWithin",
+    "CloudEvent",
+    "CloudEventDecoder",
+    "CloudEventEncoder",
+    "CloudEventPublisher",
     "CodecError",
     "ConnectionRepository",
     "ConnectionStatus",
+    "ConsumerGroup",
     "CredentialType",
     "DashtamEventsError",
     "DecodingError",
@@ -246,6 +264,7 @@ __all__ = [
     "EventRegistry",
     "EventSpec",
     "EventStore",
+    "Executor",
     "Expected",
     "FieldSpec",
     "FileImportAttempted",
@@ -267,6 +286,7 @@ __all__ = [
     "InvalidCursor",
     "InvalidEventClass",
     "InvalidHistory",
+    "IssuedCommand",
     "LimitExceeded",
     "Limits",
     "LogLevel",
@@ -283,6 +303,8 @@ __all__ = [
     "PortfolioNetWorthRecalculated",
     "Position",
     "Privacy",
+    "ProcessManager",
+    "ProcessRunner",
     "ProviderConnection",
     "ProviderConnectionAttempted",
     "ProviderConnectionError",
@@ -368,7 +390,9 @@ __all__ = [
     "follow",
     "get_category_for_event_type",
     "make_converter",
+    "on_deadline",
     "personal",
+    "reacts_to",
     "redact",
     "secret",
     "spec_of",
@@ -377,7 +401,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        for room in ("sse", "subscriptions", "catalogue", "connection"):
+        for room in ("sse", "subscriptions", "processes", "cloudevents", "catalogue", "connection"):
             module = import_module(f"dashtam_events.{room}")
             if name in module.__all__:
                 return globals().setdefault(name, getattr(module, name))
