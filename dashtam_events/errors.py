@@ -126,30 +126,25 @@ class CodecError(DashtamEventsError):
     stream_version: int | None = None
 
 
-class EncodingError(CodecError, ValueError):
+class _Misfit(CodecError, ValueError):
+    """Something is not of the type that its field declares."""
+
+    def __init__(self, event_type: str, path: str, expected: str) -> None:
+        super().__init__(event_type, path, expected)
+        self.event_type = event_type
+        self.path = path
+        self.expected = expected
+
+    def __str__(self) -> str:
+        return f"{self.event_type}{self.path}: expected {self.expected}"
+
+
+class EncodingError(_Misfit):
     """A field holds something that cannot be written; `path` names it, never its value."""
 
-    def __init__(self, event_type: str, path: str, expected: str) -> None:
-        super().__init__(event_type, path, expected)
-        self.event_type = event_type
-        self.path = path
-        self.expected = expected
 
-    def __str__(self) -> str:
-        return f"{self.event_type}{self.path}: expected {self.expected}"
-
-
-class DecodingError(CodecError, ValueError):
+class DecodingError(_Misfit):
     """Stored bytes are not what the event class says; `path` names where, never the value."""
-
-    def __init__(self, event_type: str, path: str, expected: str) -> None:
-        super().__init__(event_type, path, expected)
-        self.event_type = event_type
-        self.path = path
-        self.expected = expected
-
-    def __str__(self) -> str:
-        return f"{self.event_type}{self.path}: expected {self.expected}"
 
 
 class LimitExceeded(CodecError, ValueError):
