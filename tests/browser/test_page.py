@@ -230,6 +230,19 @@ def test_a_page_that_is_opened_again_shows_the_same(page: Page) -> None:
     assert again.state() == "active"
 
 
+def test_what_was_begun_is_chosen_also_where_its_event_comes_late(
+    page: Page, server: Server
+) -> None:
+    page.begin("My savings")
+    late = (
+        "const listen = EventSource.prototype.addEventListener;"
+        "EventSource.prototype.addEventListener = function (name, hear) {"
+        "  listen.call(this, name, (message) => setTimeout(hear, 500, message)); }"
+    )
+    page.browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": late})
+    Page.open(page.browser, server.address).begin("Pension")
+
+
 def test_text_of_a_user_stays_text(page: Page) -> None:
     page.begin("<img src=x onerror=alert(1)>")
     page.shows("#connections .alias", "<img src=x onerror=alert(1)>")

@@ -9,6 +9,7 @@ const tables = JSON.parse(document.getElementById("tables").textContent);
 const element = (id) => document.getElementById(id);
 const model = new Model(tables);
 let chosen = null;
+let awaited = null;
 let asked = null;
 let past = null;
 
@@ -28,6 +29,7 @@ async function request(path, body) {
 
 function choose(id) {
   chosen = id;
+  awaited = null;
   past = null;
   draw.refused(null);
   outcome("", "");
@@ -36,6 +38,10 @@ function choose(id) {
 
 function redraw() {
   const connections = model.newestFirst();
+  if (model.connections.has(awaited)) {
+    chosen = awaited;
+    awaited = null;
+  }
   chosen = model.connections.has(chosen) ? chosen : connections[0]?.id ?? null;
   const connection = model.connections.get(chosen);
   draw.connections(connections, chosen, choose);
@@ -147,7 +153,8 @@ async function begin(form) {
   if (!answer.ok) return outcome("refused", answer.detail);
   form.elements.alias.value = "";
   past = null;
-  chosen = answer.id;
+  // Its event may come after this answer.
+  awaited = answer.id;
   outcome("done", "A connection was begun. What does the bank say?");
   redraw();
 }

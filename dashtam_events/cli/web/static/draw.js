@@ -55,6 +55,7 @@ function possible(shown, tables) {
     const lit = event in tables.transitions[shown.status];
     if (lit && name !== "disconnect") usual ??= name;
     button.classList.toggle("lit", lit);
+    if (lit) button.classList.remove("refused");
     button.classList.toggle("usual", usual === name);
     element(`why-${name}`).textContent = lit ? meaning
       : tables.refusals[shown.status][name] ?? "It has ended already";
