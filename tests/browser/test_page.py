@@ -2,6 +2,7 @@
 
 import json
 import signal
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -76,9 +77,13 @@ def test_what_one_does_usually_stands_out_and_the_end_does_not(page: Page) -> No
     usual = (
         "return [...document.querySelectorAll('#commands .usual')].map((on) => on.dataset.command)"
     )
-    for command, stands_out in (("connect", ["sync"]), ("expire", ["connect"]), ("disconnect", [])):
+
+    def stands(out: str) -> bool:
+        return bool(page.run(usual) == ([out] if out else []))
+
+    for command, stands_out in (("connect", "sync"), ("expire", "connect"), ("disconnect", "")):
         page.command(command)
-        eventually(lambda wanted=stands_out: page.run(usual) == wanted)
+        eventually(partial(stands, stands_out))
     last = "return document.querySelector('#commands button:last-child').dataset.command"
     assert page.run(last) == "disconnect"
 
