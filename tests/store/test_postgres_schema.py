@@ -12,13 +12,7 @@ from dashtam_events.errors import StoreUnavailable
 from dashtam_events.store.postgres import Migration, migrate
 from dashtam_events.testing._store_samples import a_stream, lit, log_of
 from tests.postgres_server import Open, asking
-
-APPEND_ONLY = """
-CREATE ROLE {role} LOGIN;
-GRANT USAGE ON SCHEMA {schema} TO {role};
-GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role};
-GRANT EXECUTE ON FUNCTION {schema}.append TO {role};
-"""
+from tests.store.postgres_roles import APPEND_ONLY
 
 
 @pytest.fixture

@@ -9,11 +9,10 @@ import attrs
 from dashtam_events.errors import StoreUnavailable
 from dashtam_events.store.postgres._failures import FOREIGN
 from dashtam_events.store.postgres._schema import (
-    CHANNEL,
-    MIGRATIONS,
     SCHEMA_VERSION,
     check_schema,
     lock_key,
+    migration,
 )
 from dashtam_events.store.postgres._server import Server
 
@@ -45,7 +44,9 @@ class Migration:
     after: int
 
 
-async def migrate(dsn: str, *, schema: str = "events", timeout: float = 60.0) -> Migration:
+async def migrate(
+    dsn: str, *, schema: str = "events", timeout: float = 60.0, partition_size: int | None = None
+) -> Migration:
     """Bring a store's schema to the version of this release, in one transaction.
 
     Any number of processes may do it at once: one does it, the others wait and find it done. The
@@ -55,12 +56,18 @@ async def migrate(dsn: str, *, schema: str = "events", timeout: float = 60.0) ->
         dsn: the address of the database.
         schema: the namespace in which the tables are.
         timeout: how many seconds to connect, to wait for others, and to work, each.
+        partition_size: how many positions go into each partition of the events, where the tables
+            are made now; appends make the next partition when they come to it.
 
     Raises:
-        StoreUnavailable: the server or the schema cannot serve; nothing was changed.
+        StoreUnavailable: the server or the schema cannot serve, or there are events already that
+            are not partitioned; nothing was changed.
         StoreBusy: another process held the schema for longer.
+        ValueError: a name or a number is none.
     """
     check_schema(schema)
+    if partition_size is not None and partition_size < 1:
+        raise ValueError("a partition has room for 1 event at least")
     server = Server(
         dsn=dsn,
         schema=schema,
@@ -68,16 +75,18 @@ async def migrate(dsn: str, *, schema: str = "events", timeout: float = 60.0) ->
         command_timeout=2 * timeout,
         busy_timeout=timeout,
     )
-    return await bring_up(server)
+    return await bring_up(server, partition_size)
 
 
-async def bring_up(server: Server) -> Migration:
+async def bring_up(server: Server, partition_size: int | None = None) -> Migration:
     """See `migrate`."""
     async with _at_work(server) as connection:
         before = await _version(connection, server.schema)
         _refuse_newer(server, before)
         if before < SCHEMA_VERSION:
-            before = await _raise_version(connection, server)
+            before = await _raise_version(connection, server, partition_size)
+        if before > 0 and partition_size is not None:
+            await _refuse_whole(connection, server)
     return Migration(schema=server.schema, before=before, after=SCHEMA_VERSION)
 
 
@@ -94,7 +103,7 @@ async def _at_work(server: Server) -> AsyncGenerator[Any, None]:
         connection.terminate()
 
 
-async def _raise_version(connection: Any, server: Server) -> int:
+async def _raise_version(connection: Any, server: Server, partition_size: int | None) -> int:
     schema = server.schema
     wait = max(1, round(server.busy_timeout * 1000))
     await connection.execute(f"SET LOCAL lock_timeout = {wait}")
@@ -104,19 +113,14 @@ async def _raise_version(connection: Any, server: Server) -> int:
     if before == 0:
         await _refuse_strangers(connection, server)
     for version in range(before + 1, SCHEMA_VERSION + 1):
-        await connection.execute(_sql(version, schema))
+        await connection.execute(_sql(version, schema, partition_size))
     return before
 
 
-def _sql(version: int, schema: str) -> str:
+def _sql(version: int, schema: str, partition_size: int | None) -> str:
     ledger = _LEDGER if version == 1 else ""
-    done = "INSERT INTO {schema}.migrations (version) VALUES ({version});"
-    return (ledger + MIGRATIONS[version - 1] + done).format(
-        schema=schema,
-        key=lock_key("append", schema),
-        channel=CHANNEL.format(schema=schema),
-        version=version,
-    )
+    done = f"INSERT INTO {schema}.migrations (version) VALUES ({version});"  # noqa: S608  # a checked name
+    return ledger.format(schema=schema) + migration(version, schema, partition_size) + done
 
 
 async def _version(connection: Any, schema: str) -> int:
@@ -132,6 +136,12 @@ async def _refuse_strangers(connection: Any, server: Server) -> None:
         if await connection.fetchval(_IS_THERE, server.schema, table):
             reason = f"a table {server.schema}.{table} of something else is there"
             raise StoreUnavailable(server.shown, reason)
+
+
+async def _refuse_whole(connection: Any, server: Server) -> None:
+    if not await connection.fetchval(_IS_THERE, server.schema, "event_keys"):
+        reason = "its events are there already, in one table: copy them into another schema"
+        raise StoreUnavailable(server.shown, reason)
 
 
 def _refuse_newer(server: Server, version: int) -> None:

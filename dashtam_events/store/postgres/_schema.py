@@ -2,7 +2,7 @@
 
 from hashlib import blake2b
 
-__all__ = ["APPEND", "CHANNEL", "MIGRATIONS", "SCHEMA_VERSION", "check_schema", "lock_key"]
+__all__ = ["APPEND", "CHANNEL", "SCHEMA_VERSION", "check_schema", "lock_key", "migration"]
 
 # `recorded_at` is in microseconds since 1970, as in the stores of one machine. There are no
 # identity values: positions are given out by the function, under its lock. The two last indexes
@@ -10,7 +10,7 @@ __all__ = ["APPEND", "CHANNEL", "MIGRATIONS", "SCHEMA_VERSION", "check_schema", 
 _TABLES = """
 CREATE TABLE {schema}.events (
     position bigint PRIMARY KEY,
-    event_id uuid NOT NULL UNIQUE,
+    event_id uuid NOT NULL,
     stream text COLLATE "C" NOT NULL,
     version integer NOT NULL,
     type text COLLATE "C" NOT NULL,
@@ -18,9 +18,9 @@ CREATE TABLE {schema}.events (
     subject text COLLATE "C",
     recorded_at bigint NOT NULL,
     data bytea NOT NULL,
-    metadata bytea,
-    UNIQUE (stream, version)
-);
+    metadata bytea
+){layout};
+{keys}
 CREATE INDEX events_by_type ON {schema}.events (type, position);
 CREATE INDEX events_by_subject ON {schema}.events (subject, position) WHERE subject IS NOT NULL;
 CREATE TABLE {schema}.attachments (
@@ -114,7 +114,7 @@ BEGIN
     IF last = start THEN
         RETURN;
     END IF;
-
+{room}
     INSERT INTO {schema}.events
         SELECT places[e.owner] + e.nth, e.id, streams[wheres[e.owner]], heads[e.owner] + e.nth,
                e.type, e.schema_version, e.subject, coalesce(instants[e.owner], instant),
@@ -137,9 +137,48 @@ $append$;
 REVOKE ALL ON FUNCTION {schema}.append FROM PUBLIC;
 """
 
-MIGRATIONS = (_TABLES + _APPEND,)
-"""What makes each version of the schema out of the one before; only ever added to."""
-SCHEMA_VERSION = len(MIGRATIONS)
+_WHOLE = """
+ALTER TABLE {schema}.events ADD UNIQUE (event_id), ADD UNIQUE (stream, version);
+"""
+# Keys cannot be unique over partitions: what is unique stands in a table of its own, which the
+# insert fills. Ids and streams are indexed in each partition as well, so that reading is the same.
+_PARTITIONED = """
+CREATE INDEX events_by_id ON {schema}.events (event_id);
+CREATE INDEX events_by_stream ON {schema}.events (stream, version);
+CREATE TABLE {schema}.events_0
+    PARTITION OF {schema}.events FOR VALUES FROM (0) TO ({partition_size});
+CREATE TABLE {schema}.event_keys (
+    event_id uuid PRIMARY KEY,
+    stream text COLLATE "C" NOT NULL,
+    version integer NOT NULL,
+    UNIQUE (stream, version)
+);
+CREATE FUNCTION {schema}.keep_keys() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $keep_keys$
+BEGIN
+    INSERT INTO {schema}.event_keys SELECT event_id, stream, version FROM inserted;
+    RETURN NULL;
+END
+$keep_keys$;
+CREATE TRIGGER keep_keys AFTER INSERT ON {schema}.events
+    REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION {schema}.keep_keys();
+"""
+# To attach a table disturbs nobody who reads; to make a partition at once would wait for them.
+_ROOM = """
+    FOR number IN start / {partition_size} + 1 .. last / {partition_size} LOOP
+        EXECUTE format('CREATE TABLE {schema}.events_%s (LIKE {schema}.events INCLUDING ALL)',
+                       number);
+        EXECUTE format('ALTER TABLE {schema}.events ATTACH PARTITION {schema}.events_%s '
+                       'FOR VALUES FROM (%s) TO (%s)',
+                       number, {partition_size} * number::bigint,
+                       {partition_size} * (number + 1)::bigint);
+    END LOOP;
+"""
+
+# What makes each version of the schema out of the one before; only ever added to.
+_MIGRATIONS = (_TABLES + _APPEND,)
+SCHEMA_VERSION = len(_MIGRATIONS)
 
 APPEND = """SELECT places, heads, instant FROM {schema}.append(
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)"""
@@ -155,6 +194,21 @@ def check_schema(schema: str) -> None:
         raise ValueError(
             "a schema is named in at most 40 small letters, digits and underscores, not pg_..."
         )
+
+
+def migration(version: int, schema: str, partition_size: int | None) -> str:
+    """What makes a version of the schema out of the one before, its names filled in."""
+    whole = {"{layout}": "", "{keys}": _WHOLE, "{room}": ""}
+    parts = {"{layout}": " PARTITION BY RANGE (position)", "{keys}": _PARTITIONED, "{room}": _ROOM}
+    text = _MIGRATIONS[version - 1]
+    for place, filling in (whole if partition_size is None else parts).items():
+        text = text.replace(place, filling)
+    return text.format(
+        schema=schema,
+        partition_size=partition_size,
+        key=lock_key("append", schema),
+        channel=CHANNEL.format(schema=schema),
+    )
 
 
 def lock_key(purpose: str, schema: str) -> int:
