@@ -71,9 +71,7 @@ async def read_batch(
     until: Position | None = None,
 ) -> Batch:
     """The next wanted events after a position, and up to another; at most `size` of them."""
-    # Asked for before reading: all up to here has then been looked at, and what is committed
-    # meanwhile lies behind it.
-    end = await store.last_position()
+    end = await wanted.end_of(store)
     items = [item async for item in _read(store, after, wanted, size)]
     is_last = len(items) < size
     if until is not None and items and items[-1].position > until:

@@ -22,6 +22,16 @@ class Filter:
     categories: Collection[str] | None = None
     subject: UUID | str | None = None
 
+    async def end_of(self, store: EventStore) -> Position | None:
+        """Up to where a reading that begins now looks, also where nothing matches.
+
+        It is asked for before reading: what is committed meanwhile lies behind it. Where every
+        event is wanted, the last of them says as much.
+        """
+        if self.types is None and self.categories is None and self.subject is None:
+            return None
+        return await store.last_position()
+
 
 @attrs.frozen(kw_only=True)
 class Page:
@@ -38,9 +48,7 @@ class Page:
 
 async def read_page(store: EventStore, after: Position | None, wanted: Filter) -> Page:
     """The next wanted events after a position."""
-    # Asked for before reading: all up to here has then been looked at, and what is committed
-    # meanwhile lies behind it.
-    end = await store.last_position()
+    end = await wanted.end_of(store)
     reading = store.read_all(
         after=after,
         limit=_SIZE,
