@@ -25,7 +25,8 @@ PROOF = """# The tests behind the promises
 
 Every test that [What is promised](promises.md) refers to, as it stands in the suite.
 """
-CITED = re.compile(r"\(proof\.md#(\w+)\.(\w+)\)")
+# In the repository a reader gets to the file; on the site, to the test as this page shows it.
+CITED = re.compile(r"\((?:\.\./)+((?:tests|dashtam_events/testing)/[\w/]+\.py)#(\w+)\)")
 ELSEWHERE = re.compile(r"""<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)=["']?(?:https?:)?//""")
 
 
@@ -96,28 +97,18 @@ def _index() -> str:
     return f"{INDEX}{rows}\n"
 
 
-def cited(promises: str) -> list[tuple[str, str]]:
-    """The tests that the text refers to, each by the stem of its file and its name, once."""
-    return list(dict.fromkeys(CITED.findall(promises)))
-
-
-def found_test(stem: str, name: str) -> tuple[Path, str]:
-    """The file of a test, and its source.
+def source_of(file: str, name: str) -> str:
+    """The source of a test.
 
     Raises:
         PluginError: there is no such test, or more than one.
     """
-    root = PACKAGE.parent
-    files = [*root.glob(f"tests/**/{stem}.py"), *PACKAGE.glob(f"testing/{stem}.py")]
+    path = PACKAGE.parent / file
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
-    found = [
-        (file.relative_to(root), _source(file, node))
-        for file in files
-        for node in ast.walk(_parsed(file))
-        if isinstance(node, kinds) and node.name == name
-    ]
+    nodes = ast.walk(_parsed(path)) if path.is_file() else ()
+    found = [_source(path, node) for node in nodes if isinstance(node, kinds) and node.name == name]
     if len(found) != 1:
-        raise PluginError(f"there is not one test {stem}.{name}, but {len(found)}")
+        raise PluginError(f"there is not one test {name} in {file}, but {len(found)}")
     return found[0]
 
 
@@ -129,12 +120,21 @@ def _source(file: Path, node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
 
 def _proof(promises: str) -> str:
     parts = [PROOF]
-    for stem, name in cited(promises):
-        file, source = found_test(stem, name)
+    for file, name in dict.fromkeys(CITED.findall(promises)):
         sentence = name.removeprefix("test_").replace("_", " ")
-        heading = f"## {sentence} {{#{stem}.{name}}}"
-        parts.append(f"{heading}\n\n`{file.as_posix()}`\n\n```python\n{source}\n```\n")
+        heading = f"## {sentence} {{#{_anchor(file, name)}}}"
+        source = f"```python\n{source_of(file, name)}\n```"
+        parts.append(f"{heading}\n\n`{file}`\n\n{source}\n")
     return "\n".join(parts)
+
+
+def _anchor(file: str, name: str) -> str:
+    return f"{Path(file).stem}.{name}"
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Lead from a promise to its test as the site shows it."""
+    return CITED.sub(lambda found: f"(proof.md#{_anchor(*found.groups())})", markdown)
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
