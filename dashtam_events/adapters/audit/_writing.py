@@ -6,14 +6,13 @@ from typing import Any
 
 import attrs
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, UnboundExecutionError
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.exc import DBAPIError
 
 from dashtam_events.adapters.audit.record import AuditRecord
 from dashtam_events.adapters.audit.schema import audit_log, audit_personal
 from dashtam_events.bus.protocol import DatabaseSession
 
-__all__ = ["failure_of", "on_sqlite", "to_its_end", "write"]
+__all__ = ["failure_of", "to_its_end", "write"]
 
 _BUSY = "if your own transaction has the lock, pass publish its session"
 _INSERT_ONCE: dict[str, Any] = {
@@ -41,14 +40,6 @@ async def to_its_end(writing: Coroutine[Any, Any, None]) -> None:
             cancelled = error
     if cancelled is not None:
         raise cancelled
-
-
-def on_sqlite(session: AsyncSession) -> bool:
-    """Whether a session works on SQLite."""
-    try:
-        return session.get_bind().dialect.name == "sqlite"
-    except UnboundExecutionError:
-        return False
 
 
 async def write(session: DatabaseSession, record: AuditRecord) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.util import await_only
 
 from dashtam_events._clock import now
-from dashtam_events.adapters.audit._writing import failure_of, on_sqlite, to_its_end, write
+from dashtam_events.adapters.audit._writing import failure_of, to_its_end, write
 from dashtam_events.adapters.audit.record import AuditRecord, record_of
 from dashtam_events.bus.protocol import EventContext, OnError
 from dashtam_events.bus.session import SessionScope
@@ -31,12 +31,14 @@ class AuditEventHandler:
     it commits, or goes with what it rolls back. Where it cannot be written, the publish fails.
     An event is recorded once, by its `event_id`, however often it is published.
 
-    With `own_sessions`, events of some kinds are written and committed at once in a session of
-    the audit's own, and need none of the publisher's: their record outlives whatever becomes of
-    the transaction. SQLite has one writer at a time: there, a publish in a session that is in a
-    transaction returns before, and whatever ends the transaction (commit, rollback or close)
-    returns when the record is committed. One that cannot be written then fails nothing, and is
-    logged as an error, `audit_not_recorded`.
+    With `own_sessions`, events of some kinds are written and committed in a session of the
+    audit's own, and need none of the publisher's: their record outlives whatever becomes of the
+    transaction. A publish in a session that is in a transaction returns before that, and what
+    ends the transaction (commit, rollback or close) returns when the record is committed, on
+    the connection that it gave back: no publisher waits for a second one while it holds the
+    first. One that cannot be written then fails nothing, and is logged as an error,
+    `audit_not_recorded`; where the process dies before the end, there is none. Without a
+    session, or in one that is in no transaction, the record is committed when `publish` returns.
 
     Args:
         personal: what becomes of personal fields: "mask" keeps none, "apart" keeps them in the
@@ -108,9 +110,10 @@ class AuditEventHandler:
     def _waits_for(self, given: Any, event_type: str, record: AuditRecord) -> bool:
         """True where the record is written when the transaction of a session has ended.
 
-        On SQLite this session may have the lock for writing, if only because it has read.
+        Until then this session has a connection of the pool, and on SQLite perhaps the lock for
+        writing, for either of which a second one would wait.
         """
-        if given is None or not on_sqlite(given):
+        if given is None:
             return False
         action = partial(self._write_now, event_type, record)
         return SessionScope.of(given).after_end(action)

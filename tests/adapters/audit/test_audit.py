@@ -391,7 +391,7 @@ async def test_attempts_and_failures_outlive_a_rollback_in_a_session_of_their_ow
 async def test_a_failure_is_recorded_out_of_a_transaction_that_has_only_read(
     engine: AsyncEngine, trail: AuditLog, end: str
 ) -> None:
-    """On SQLite it has the lock for writing: the record is there when it has ended."""
+    """It has a connection, on SQLite the lock for writing: the record is there when it ended."""
     bus = audited_bus(AuditEventHandler(own_sessions=async_sessionmaker(engine)))
     fact = marked(UserLoginFailed)
     async with asyncio.timeout(10), AsyncSession(engine) as session:
@@ -405,8 +405,7 @@ async def test_a_failure_is_recorded_out_of_a_transaction_that_has_only_read(
         assert len(await all_of(trail)) == 2
 
 
-@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-async def test_a_cancelled_request_on_sqlite_is_recorded_all_the_same(
+async def test_a_cancelled_request_is_recorded_all_the_same(
     engine: AsyncEngine, trail: AuditLog
 ) -> None:
     bus = audited_bus(AuditEventHandler(own_sessions=async_sessionmaker(engine)))
@@ -462,16 +461,30 @@ async def test_a_lock_that_the_publisher_has_itself_is_said(tmp_path: Any) -> No
     await engine.dispose()
 
 
+@pytest.mark.parametrize("end", ["commit", "rollback", "close"])
+async def test_what_waits_for_the_end_is_recorded_in_its_order_after_what_is_committed(
+    engine: AsyncEngine, trail: AuditLog, end: str
+) -> None:
+    bus = audited_bus(AuditEventHandler(own_sessions=async_sessionmaker(engine)))
+    async with AsyncSession(engine) as session:
+        await session.execute(text("SELECT 1"))
+        await bus.publish(marked(UserLoginAttempted), session=session)
+        await bus.publish(marked(UserLoginSucceeded), session=session)
+        await bus.publish(marked(UserLoginFailed), session=session)
+        await getattr(session, end)()
+    its_own = ["success"] if end == "commit" else []
+    assert [each.outcome for each in await all_of(trail)] == [*its_own, "attempted", "failure"]
+
+
 @pytest.mark.parametrize("engine", ["postgresql"], indirect=True)  # SQLite has one writer
-async def test_on_postgresql_they_are_recorded_in_the_middle_of_a_transaction(
+async def test_without_its_session_one_is_recorded_in_the_middle_of_a_transaction(
     engine: AsyncEngine, trail: AuditLog
 ) -> None:
     bus = audited_bus(AuditEventHandler(own_sessions=async_sessionmaker(engine)))
     async with AsyncSession(engine) as session:
-        await bus.publish(marked(UserLoginSucceeded), session=session)
-        await bus.publish(marked(UserLoginFailed), session=session)
-        await session.rollback()
-    assert [each.outcome for each in await all_of(trail)] == ["failure"]
+        await session.execute(text("SELECT 1"))
+        await bus.publish(marked(UserLoginFailed))
+        assert len(await all_of(trail)) == 1
 
 
 async def test_which_events_have_a_session_of_their_own_may_be_said_by_a_function(

@@ -5,11 +5,22 @@ import json
 import random
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
 
-from dashtam_events.adapters.audit import AuditLog
+from dashtam_events.adapters.audit import AuditEventHandler, AuditLog
 from dashtam_events.bus import InMemoryEventBus
-from dashtam_events.catalogue import ProviderConnectionSucceeded, UserPasswordChangeSucceeded
+from dashtam_events.bus.session import real_savepoints
+from dashtam_events.catalogue import (
+    ProviderConnectionSucceeded,
+    UserLoginFailed,
+    UserPasswordChangeSucceeded,
+)
 from dashtam_events.event import DomainEvent
 from tests import counts
 from tests.adapters.audit.trails import all_of, audited_bus
@@ -95,3 +106,24 @@ async def test_of_thousands_of_rollbacks_no_record_survives_and_nobody_hears(
     await bus.aclose()
     assert {each.event_id for each in await all_of(trail)} == kept == heard
     assert len(kept) == ROLLBACKS // 100
+
+
+async def test_50_that_fail_at_once_are_recorded_through_a_pool_of_two(
+    engine: AsyncEngine, trail: AuditLog
+) -> None:
+    small = real_savepoints(
+        create_async_engine(engine.url, pool_size=2, max_overflow=0, pool_timeout=20)
+    )
+    bus = audited_bus(AuditEventHandler(own_sessions=async_sessionmaker(small)))
+
+    async def request() -> str:
+        fact = marked(UserLoginFailed)
+        async with AsyncSession(small) as session:
+            await session.execute(text("SELECT 1"))
+            await bus.publish(fact, session=session)
+            await session.rollback()
+        return str(fact.event_id)
+
+    failed = await asyncio.gather(*(request() for _ in range(PUBLISHERS)))
+    assert {each.event_id for each in await all_of(trail)} == set(failed)
+    await small.dispose()
