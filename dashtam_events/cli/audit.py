@@ -1,7 +1,6 @@
 """`dashtam-events audit`: what the audit trail of a database holds, on a terminal or as a file."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -39,35 +38,39 @@ def _time(text: str) -> datetime:
 @click.option("--until", type=_time, metavar="T", help="Only what happened before T.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N records.")
 @click.option("--oldest-first", is_flag=True, help="In the order of recording; else backwards.")
-@click.option("--json", "form", flag_value="jsonl", help="One JSON object per line.")
-@click.option("--csv", "form", flag_value="csv", help="Comma-separated, with a header.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
+@click.option("--csv", "as_csv", is_flag=True, help="Comma-separated, with a header.")
 def audit(
-    target: str, resource: str | None, form: str | None, *, oldest_first: bool, **options: Any
+    target: str,
+    resource: str | None,
+    *,
+    oldest_first: bool,
+    as_json: bool,
+    as_csv: bool,
+    **options: Any,
 ) -> None:
     """Print the audit trail that a SQLite FILE or the database of a URL holds.
 
     The last 50 records, unless --limit says otherwise or they are exported with --json or --csv.
     """
+    if as_json and as_csv:
+        raise click.UsageError("choose one of --json and --csv")
     kind, _colon, resource_id = (resource or "").partition(":")
     options |= {"resource_type": kind or None, "resource_id": resource_id or None}
     options["newest_first"] = not oldest_first
-    asyncio.run(_print(target, form, options))
+    asyncio.run(_print(target, options, as_json=as_json, as_csv=as_csv))
 
 
-async def _print(target: str, form: str | None, options: dict[str, Any]) -> None:
+async def _print(target: str, options: dict[str, Any], *, as_json: bool, as_csv: bool) -> None:
     # The extra `audit` is needed here, and not by the other commands.
     from dashtam_events.adapters.audit import AuditLog
 
     async with AuditLog.open(target) as log:
-        if form is None:
+        if not as_json and not as_csv:
             await _show(log, options)
             return
-        async for line in _lines(log, form, options):
+        async for line in log.export_csv(**options) if as_csv else log.export_jsonl(**options):
             click.echo(line, nl=False)
-
-
-def _lines(log: "AuditLog", form: str, options: dict[str, Any]) -> AsyncIterator[str]:
-    return log.export_csv(**options) if form == "csv" else log.export_jsonl(**options)
 
 
 async def _show(log: "AuditLog", options: dict[str, Any]) -> None:

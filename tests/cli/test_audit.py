@@ -98,6 +98,8 @@ def test_json_lines_and_csv_export_all_of_it(file: Path) -> None:
         ([__file__], "no SQLite database"),
         (["{file}", "--since", "yesterday"], "write a time like"),
         (["{file}", "--user", "nobody"], "no record is like that"),
+        (["{file}", "--json", "--csv"], "choose one of --json and --csv"),
+        (["{file}", "--csv", "--json"], "choose one of --json and --csv"),
     ],
 )
 def test_what_cannot_be_shown_is_said_in_one_line(
