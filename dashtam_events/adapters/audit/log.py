@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -33,9 +34,10 @@ _DRIVERS = {
     "postgresql": "postgresql+asyncpg",
     "sqlite": "sqlite+aiosqlite",
 }
-# What makes a spreadsheet take a cell for a formula.
-# As spreadsheets begin a formula, in full width too, which some of them take for the same.
-_FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+# Where a spreadsheet begins a formula: at a cell's start, and, if its list separator is another
+# than the comma, wherever one may end a cell, with quotes dropped. In full width too, which some
+# of them take for the same.
+_FORMULA = re.compile('^(?=[\t\r\n])|(?:^|[;|\t\r\n]"*)(?=[=+\\-@\uff1d\uff0b\uff0d\uff20])')
 
 
 @attrs.frozen(kw_only=True)
@@ -130,7 +132,8 @@ class AuditLog:
     async def export_csv(self, **filters: Any) -> AsyncIterator[str]:
         """The records as lines of CSV (RFC 4180) under a header; arguments as for `records`.
 
-        A cell that a spreadsheet would take for a formula begins with an apostrophe.
+        Every cell is quoted. What a spreadsheet would take for a formula, at the start of a cell
+        or behind a semicolon, a bar, a tab or a line's end in it, has an apostrophe in front.
         """
         yield _csv_line(_COLUMNS)
         async for record in self.records(**filters):
@@ -257,13 +260,12 @@ def _told(record: AuditRecord) -> dict[str, Any]:
 
 
 def _cell(value: Any) -> str:
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return _FORMULA.sub(r"\g<0>'", "" if value is None else str(value))
 
 
 def _csv_line(cells: tuple[str, ...]) -> str:
     line = io.StringIO(newline="")
-    csv.writer(line).writerow(cells)
+    csv.writer(line, quoting=csv.QUOTE_ALL).writerow(cells)
     return line.getvalue()
 
 

@@ -7,6 +7,7 @@ import json
 import sqlite3
 import tracemalloc
 from datetime import UTC, datetime, timedelta
+from itertools import chain, product
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from dashtam_events.adapters.audit import AuditEventHandler, AuditLog, audit_log
 from dashtam_events.catalogue import UserLoginFailed, UserLoginSucceeded, UserPasswordChangeFailed
 from dashtam_events.errors import AuditUnreadable, InvalidCursor
-from tests.adapters.audit.trails import all_of, record
+from tests.adapters.audit.trails import all_of, audited_bus, record
 from tests.adapters.marked import marked
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -140,17 +141,17 @@ async def test_json_lines_are_the_records_exactly(ten: AuditLog) -> None:
         assert set(line) >= {"actor", "user_id", "ip_address", "resource_id", "trace_id"}
 
 
-async def test_csv_has_a_header_and_quotes_what_needs_it(
-    engine: AsyncEngine, trail: AuditLog
-) -> None:
+async def test_csv_has_a_header_and_quotes_every_cell(engine: AsyncEngine, trail: AuditLog) -> None:
     await record(engine, marked(UserLoginSucceeded), metadata={"user_agent": 'a "b", c\r\nd'})
     written = "".join([line async for line in trail.export_csv()])
+    assert written.startswith('"id","recorded_at",')
+    assert '\r\n"1","' in written
     (row,) = csv.DictReader(io.StringIO(written, newline=""))
     assert row["user_agent"] == 'a "b", c\r\nd'
     assert row["action"] == "USER_LOGIN_SUCCESS"
 
 
-@pytest.mark.parametrize("formula", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "\uff1d1"])
+@pytest.mark.parametrize("formula", ["=1+1", "+1", "-1", "@x", "\t1", "\r1", "\n1", "\uff1d1"])
 async def test_csv_gives_a_spreadsheet_nothing_to_run(
     engine: AsyncEngine, trail: AuditLog, formula: str
 ) -> None:
@@ -158,6 +159,31 @@ async def test_csv_gives_a_spreadsheet_nothing_to_run(
     written = "".join([line async for line in trail.export_csv()])
     (row,) = csv.DictReader(io.StringIO(written, newline=""))
     assert row["user_agent"] == f"'{formula}"
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+async def test_csv_gives_it_nothing_to_run_with_another_list_separator(
+    engine: AsyncEngine, trail: AuditLog
+) -> None:
+    bus = audited_bus()
+    async with AsyncSession(engine) as session, session.begin():
+        for signs in product(';|\t\r\n"=', repeat=3):
+            agent = {"user_agent": f"{''.join(signs)}=1+1"}
+            await bus.publish(marked(UserLoginSucceeded), session=session, metadata=agent)
+    written = "".join([line async for line in trail.export_csv()])
+    for separator in ",;|\t":
+        read = csv.reader(io.StringIO(written, newline=""), delimiter=separator)
+        assert [cell for cell in chain(*read) if cell.lstrip().startswith("=")] == []
+
+
+async def test_csv_changes_nothing_of_an_ordinary_user_agent(
+    engine: AsyncEngine, trail: AuditLog
+) -> None:
+    agent = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
+    await record(engine, marked(UserLoginSucceeded), metadata={"user_agent": agent})
+    written = "".join([line async for line in trail.export_csv()])
+    (row,) = csv.DictReader(io.StringIO(written, newline=""))
+    assert row["user_agent"] == agent
 
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
