@@ -9,6 +9,7 @@ DashtamEventsError
 ├── TooManyParked              a subscription stopped, because too many events failed in it
 └── ProjectionError
     ├── ProjectionFailed       an event could not be written into it in the transaction of an append
+    ├── ProjectionHasDependents  its tables cannot be replaced: others made views of them
     ├── ProjectionOutdated     its tables were made by another version of it
     └── ProjectionMismatch     what was rebuilt is not what was there
 """
@@ -23,6 +24,7 @@ __all__ = [
     "PartitionMismatch",
     "ProjectionError",
     "ProjectionFailed",
+    "ProjectionHasDependents",
     "ProjectionMismatch",
     "ProjectionOutdated",
     "TooManyParked",
@@ -158,6 +160,21 @@ class ProjectionOutdated(ProjectionError):
         return (
             f"{self.projection}: its tables are of version {self.stored}, the code is of "
             f"version {self.version}: rebuild it, or run the release that fits"
+        )
+
+
+class ProjectionHasDependents(ProjectionError):
+    """The tables cannot be replaced: `dependents` are what others made of them, in words."""
+
+    def __init__(self, projection: str, dependents: tuple[str, ...]) -> None:
+        super().__init__(projection, dependents)
+        self.projection = projection
+        self.dependents = dependents
+
+    def __str__(self) -> str:
+        return (
+            f"{self.projection}: its tables cannot be replaced under {', '.join(self.dependents)}: "
+            "drop it, rebuild, and create it again"
         )
 
 

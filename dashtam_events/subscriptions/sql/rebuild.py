@@ -16,10 +16,10 @@ from sqlalchemy import (
     inspect,
     select,
     table,
-    text,
     true,
     update,
 )
+from sqlalchemy.exc import NoReferenceError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from dashtam_events.recorded import Position, StreamId
@@ -27,8 +27,12 @@ from dashtam_events.store.protocol import EventStore
 from dashtam_events.subscriptions._batches import Batch, Item
 from dashtam_events.subscriptions._log import Log
 from dashtam_events.subscriptions.checkpoint import Checkpoint
-from dashtam_events.subscriptions.errors import ProjectionMismatch
+from dashtam_events.subscriptions.errors import (
+    ProjectionHasDependents,
+    ProjectionMismatch,
+)
 from dashtam_events.subscriptions.partitions import partition_of
+from dashtam_events.subscriptions.sql._change_over import dependents, take_names
 from dashtam_events.subscriptions.sql.checkpoints import SQLCheckpointStore, stored
 from dashtam_events.subscriptions.sql.projection import Projection
 from dashtam_events.subscriptions.sql.projector import Projector
@@ -61,6 +65,9 @@ async def rebuild(
     been; one of another version steps back with `ProjectionOutdated`. `after_commit` is never
     called. What a rebuild that was interrupted left behind, the next one clears away.
 
+    In PostgreSQL the new tables have the privileges of the old ones, and belong to whoever
+    rebuilds. In SQLite views and triggers stay as they are; PostgreSQL ties them to a table.
+
     Args:
         store: what to read.
         projection: in its new version, or in the old one, to make good what was wrong.
@@ -73,6 +80,9 @@ async def rebuild(
         The position up to which both were written when they changed places.
 
     Raises:
+        ProjectionHasDependents: others made views, triggers or foreign keys of the tables;
+            nothing was read.
+        ValueError: a foreign key names its column instead of being given it.
         ProjectionMismatch: rows differ; the old tables stay in use and the new ones are there
             to look at, under their names and `_rebuild`.
         TooManyParked: too many events failed.
@@ -81,6 +91,7 @@ async def rebuild(
     """
     await create_subscription_tables(engine)
     work = _Rebuild(store, projection, engine, batch_size)
+    await work.check()
     await work.clear()
     live = await work.live()
     await work.catch_up(engine, live)
@@ -97,6 +108,18 @@ class _Rebuild:
         self._name = f"{projection.name}~rebuild"
         self._engine = engine
         self._batch_size = batch_size
+
+    @whole
+    async def check(self) -> None:
+        """Refuse what the change-over would refuse, before any work is done."""
+        _check_references(self._new)
+        async with unavailable(self._name), self._engine.connect() as connection:
+            await self._refuse_dependents(connection)
+
+    async def _refuse_dependents(self, connection: AsyncConnection) -> None:
+        found = await connection.run_sync(dependents, self._new.tables)
+        if found:
+            raise ProjectionHasDependents(self._old.name, tuple(found))
 
     @whole
     async def clear(self) -> None:
@@ -146,7 +169,8 @@ class _Rebuild:
         if compare and live:
             for name, new in self._new.tables.items():
                 await self._compare(connection, name, new)
-        await connection.run_sync(self._rename)
+        await self._refuse_dependents(connection)
+        await connection.run_sync(take_names, self._new.tables)
         await self._take_over(connection, partitions=len(live))
         return reached
 
@@ -158,12 +182,6 @@ class _Rebuild:
         only_new = await _only_in(connection, new.name, name, shared)
         if only_old or only_new:
             raise ProjectionMismatch(self._old.name, name, only_old, only_new)
-
-    def _rename(self, connection: Connection) -> None:
-        quote = connection.dialect.identifier_preparer.quote
-        for name, new in self._new.tables.items():
-            connection.execute(text(f"DROP TABLE IF EXISTS {quote(name)}"))
-            connection.execute(text(f"ALTER TABLE {quote(new.name)} RENAME TO {quote(name)}"))
 
     async def _take_over(self, connection: AsyncConnection, *, partitions: int) -> None:
         """Keep the progress, and what was parked on the way, under the name of the old."""
@@ -213,6 +231,17 @@ class _AsFar:
         if not self.seen:
             return True
         return item.position <= self.seen[partition_of(item.stream, len(self.seen))]
+
+
+def _check_references(projection: Projection) -> None:
+    """Refuse a foreign key that would not lead to the table beside the one it names."""
+    for each in projection.tables.values():
+        for key in each.foreign_keys:
+            try:
+                key.column  # noqa: B018  # it is looked up
+            except NoReferenceError:
+                reason = "give a foreign key the column that it refers to, not a name"
+                raise ValueError(f"{projection.name}: {each.name}: {reason}") from None
 
 
 def _shared_columns(connection: Connection, name: str, new: Table) -> list[str]:
