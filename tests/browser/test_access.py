@@ -44,6 +44,37 @@ for (const [box, text] of [['rect', 'text']].flatMap(([box, text]) =>
 return found;
 """
 
+CUT = """
+return [...document.querySelectorAll('.scroll, .log, .connections, button')]
+  .filter((each) => each.scrollWidth > each.clientWidth)
+  .map((each) => each.id || each.textContent);
+"""
+
+TOUCHING = """
+const diagram = [...document.querySelectorAll('svg.states')].find((on) => on.checkVisibility());
+const boxes = [...diagram.querySelectorAll('rect')];
+const labels = [...diagram.querySelectorAll('.verb')];
+const apart = 3;
+const touch = (one, other) => {
+  const [a, b] = [one.getBoundingClientRect(), other.getBoundingClientRect()];
+  return a.left < b.right + apart && b.left < a.right + apart
+    && a.top < b.bottom + apart && b.top < a.bottom + apart;
+};
+const found = [];
+for (const { dataset: { state } } of diagram.querySelectorAll('[data-state]')) {
+  for (const each of labels) each.classList.toggle('lit', each.dataset.from === state);
+  const lit = labels.filter((each) => each.dataset.from === state);
+  for (const label of lit) {
+    for (const other of [...boxes, ...lit]) {
+      if (other === label || !touch(label, other)) continue;
+      const what = other.parentElement.dataset.state ?? other.textContent;
+      found.push(`${state}: ${label.textContent} at ${what}`);
+    }
+  }
+}
+return found;
+"""
+
 
 @pytest.fixture
 def busy(page: Page) -> Page:
@@ -162,12 +193,33 @@ def tab_to(page: Page, there: str) -> None:
 def test_nothing_needs_scrolling_sideways(busy: Page, width: int) -> None:
     busy.look_like(width, 800, phone=True)
     assert busy.run("return document.documentElement.scrollWidth") <= width
-    cut = busy.run(
-        "return [...document.querySelectorAll('.scroll, .log, .connections, button')]"
-        ".filter((each) => each.scrollWidth > each.clientWidth)"
-        ".map((each) => each.id || each.textContent)"
+    assert busy.run(CUT) == []
+
+
+@pytest.mark.parametrize("width", [360, 768, 1280])
+def test_one_long_word_as_a_name_is_broken_wherever_it_is_shown(page: Page, width: int) -> None:
+    page.begin("W" * 80)
+    page.command("connect")
+    page.comes_to_state("active")
+    page.command("sync")
+    page.shows("#syncs", "W" * 80)
+    page.run("for (const each of document.querySelectorAll('details')) each.open = true")
+    page.look_like(width, 800, phone=width < 1000)
+    assert page.run("return document.documentElement.scrollWidth") <= width
+    assert page.run(CUT) == []
+    beyond = page.run(
+        "return [...document.querySelectorAll('section *:not(svg, svg *, input)')]"
+        ".filter((each) => each.checkVisibility() && each.getBoundingClientRect().right"
+        " > each.closest('section').getBoundingClientRect().right)"
+        ".map((each) => each.id || each.className || each.tagName)"
     )
-    assert cut == []
+    assert beyond == []
+
+
+@pytest.mark.parametrize("width", [360, 768, 1280])
+def test_no_label_of_the_diagram_touches_a_box_or_another_label(busy: Page, width: int) -> None:
+    busy.look_like(width, 800, phone=width < 1000)
+    assert busy.run(TOUCHING) == []
 
 
 @pytest.mark.parametrize("width", [320, 360, 768, 1000, 1280])

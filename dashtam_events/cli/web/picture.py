@@ -36,8 +36,8 @@ WIDE = _Layout(
             ConnectionStatus.PENDING: (68, 34),
             ConnectionStatus.ACTIVE: (260, 102),
             ConnectionStatus.EXPIRED: (452, 34),
-            ConnectionStatus.REVOKED: (452, 194),
-            ConnectionStatus.FAILED: (68, 194),
+            ConnectionStatus.REVOKED: (452, 210),
+            ConnectionStatus.FAILED: (68, 210),
             ConnectionStatus.DISCONNECTED: (260, 310),
         }
     ),
