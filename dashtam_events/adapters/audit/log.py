@@ -23,6 +23,7 @@ from dashtam_events.adapters.audit.record import AuditRecord
 from dashtam_events.adapters.audit.schema import audit_log, audit_personal
 from dashtam_events.bus.session import BEGIN, refused_as_dbapi
 from dashtam_events.errors import AuditUnreadable, InvalidCursor
+from dashtam_events.store._address import check_address
 
 __all__ = ["AuditLog", "AuditPage"]
 
@@ -52,8 +53,9 @@ class AuditLog:
     """The audit trail of a database.
 
     On an engine each page is read in a transaction of its own; on a session or a connection in
-    the one that it has. Records come in the order in which they were written, or backwards. A
-    page of an engine for SQLite neither waits for the lock for writing nor takes it.
+    the one that it has. Records come in the order of their `id`, or backwards: they got it when
+    they were written, and PostgreSQL may commit them in another order. A page of an engine for
+    SQLite neither waits for the lock for writing nor takes it.
 
     The filters of all its methods must all hold: `user_id`, `resource_type`, `resource_id` and
     `action` are equal to what is given, and it happened at or after `since` and before `until`
@@ -87,8 +89,12 @@ class AuditLog:
     ) -> AuditPage:
         """At most `limit` records, from the beginning or from a cursor on.
 
-        What is recorded while someone pages through the trail moves no page: with
-        `newest_first` it is not seen, without it comes at the end.
+        Pages that follow one another hold every record that was committed before the first of
+        them was read, once. Of those that are committed meanwhile they hold the ones whose `id`
+        is still to come: oldest first these are all on SQLite, but on PostgreSQL not one that got
+        its `id` early and was committed late. So a cursor is for going on, and not for asking
+        later what is new: for that, read again with a `since` that overlaps, and leave out each
+        `event_id` that is known.
 
         Raises:
             InvalidCursor: the cursor is not that of a page in this order.
@@ -112,7 +118,7 @@ class AuditLog:
     async def records(
         self, *, newest_first: bool = True, limit: int | None = None, **filters: Any
     ) -> AsyncIterator[AuditRecord]:
-        """All records, or at most `limit`, in constant memory. Raises what `page` raises."""
+        """All records, or at most `limit`, in constant memory; promises and raises as `page`."""
         left, cursor = limit, None
         while left is None or left > 0:
             size = _CHUNK if left is None else min(left, _CHUNK)
@@ -273,6 +279,9 @@ def _engine(target: str | Path) -> AsyncEngine:
     text = str(target)
     if "://" not in text:
         return create_async_engine(_read_only(Path(text)), hide_parameters=True)
+    scheme = text.partition("://")[0]
+    if scheme.partition("+")[0] != "sqlite":
+        _check(text)
     try:
         url = make_url(text)
         driver = _DRIVERS.get(url.drivername, url.drivername)
@@ -282,7 +291,14 @@ def _engine(target: str | Path) -> AsyncEngine:
     except (SQLAlchemyError, ValueError):
         reason = "not a URL of a database with an asynchronous driver"
     # The rest may hold a password, and is not repeated.
-    raise AuditUnreadable(text.partition("://")[0] or text, reason)
+    raise AuditUnreadable(scheme, reason)
+
+
+def _check(address: str) -> None:
+    try:
+        check_address(address)
+    except ValueError as error:
+        raise AuditUnreadable("the audit trail", str(error)) from None
 
 
 def _read_only(path: Path) -> URL:
@@ -297,7 +313,7 @@ def _shown(source: AsyncEngine | AsyncConnection | AsyncSession) -> str:
         return "the audit trail"
     if (source.url.database or "").startswith("file:"):
         return unquote(urlsplit(source.url.database or "").path)
-    return source.url.render_as_string(hide_password=True)
+    return source.url.set(query={}).render_as_string(hide_password=True)
 
 
 def _reason(error: Exception) -> str:

@@ -73,6 +73,55 @@ async def test_what_is_recorded_meanwhile_moves_no_page(engine: AsyncEngine, ten
     assert minutes(page.records) == [5, 4, 3, 2]
 
 
+async def test_oldest_first_what_is_recorded_meanwhile_comes_at_the_end(
+    engine: AsyncEngine, ten: AuditLog
+) -> None:
+    page = await ten.page(limit=9, newest_first=False)
+    fact = marked(UserLoginFailed)
+    await record(engine, fact)
+    page = await ten.page(limit=9, newest_first=False, cursor=page.next)
+    assert page.records[-1].event_id == str(fact.event_id)
+    assert len(page.records) == 2
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)  # SQLite has one writer
+@pytest.mark.parametrize("newest_first", [True, False])
+async def test_what_is_committed_late_is_in_an_export_that_overlaps(
+    engine: AsyncEngine, trail: AuditLog, *, newest_first: bool
+) -> None:
+    """It has a smaller `id` than what was exported before."""
+    late, soon = marked(UserLoginSucceeded, occurred_at=START), marked(UserLoginFailed)
+    async with AsyncSession(engine) as session:
+        await audited_bus().publish(late, session=session)
+        await record(engine, soon)
+        known = {each.event_id async for each in trail.records(since=START)}
+        await session.commit()
+    assert known == {str(soon.event_id)}
+    again = [each async for each in trail.records(since=START, newest_first=newest_first)]
+    assert [each.event_id for each in again if each.event_id not in known] == [str(late.event_id)]
+    assert again[-1 if newest_first else 0].event_id == str(late.event_id)
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("newest_first", [True, False])
+async def test_late_commits_take_nothing_from_the_pages_of_what_was_there(
+    engine: AsyncEngine, ten: AuditLog, *, newest_first: bool
+) -> None:
+    seen, cursor = list[str](), None
+    there = {each.event_id for each in await all_of(ten)}
+    while True:
+        async with AsyncSession(engine) as session:
+            await audited_bus().publish(marked(UserLoginSucceeded), session=session)
+            await record(engine, marked(UserLoginFailed))
+            page = await ten.page(limit=3, cursor=cursor, newest_first=newest_first)
+            await session.commit()
+        seen += [each.event_id for each in page.records]
+        if (cursor := page.next) is None or len(seen) > 30:
+            break
+    assert there <= set(seen)
+    assert len(seen) == len(set(seen))
+
+
 @pytest.mark.parametrize(
     ("filters", "found"),
     [
