@@ -51,15 +51,23 @@ def test_a_server_that_is_told_to_end_is_resumed_from_as_well(page: Page, server
     page.shows("#link-facts", "30 caught up")
 
 
-def test_a_page_that_is_opened_while_the_server_is_away_waits_for_it(
+def test_no_answer_is_no_refusal_and_is_forgotten_once_the_page_is_live_again(
     page: Page, server: Server
 ) -> None:
     page.begin("My savings")
     server.end(signal.SIGKILL)
-    page.command("connect")
-    page.shows("#outcome", "The server does not answer")
+    for button, outcome in (
+        ("[data-command=connect]", "outcome"),
+        ("#begin [type=submit]", "begin-outcome"),
+        ("#import [type=submit]", "import-outcome"),
+    ):
+        page.press(button)
+        page.shows(f"#{outcome}", "the server does not answer")
+        assert "refused" not in page.text(f"#{outcome}")
+    assert page.run("return document.querySelectorAll('.refused, [data-kind=refused]').length") == 0
     server.start()
     page.comes_to("#link", "link", "live", within=30)
+    assert page.run("return document.querySelectorAll('[data-kind=unanswered]').length") == 0
     page.command("connect")
     page.comes_to_state("active")
 

@@ -21,9 +21,11 @@ async function request(path, body) {
   };
   try {
     const response = await fetch(path, options);
-    return { ok: response.ok, status: response.status, ...(await response.json()) };
+    const answer = { ok: response.ok, status: response.status, ...(await response.json()) };
+    draw.answered();
+    return answer;
   } catch {
-    return { ok: false, status: 0, detail: "The server does not answer. Is it running?" };
+    return { ok: false, status: 0 };
   }
 }
 
@@ -32,7 +34,7 @@ function choose(id) {
   awaited = null;
   past = null;
   draw.refused(null);
-  outcome("", "");
+  draw.outcome("", "");
   redraw();
 }
 
@@ -71,20 +73,17 @@ async function command(name) {
   backToNow();
   draw.refused(null);
   const answer = await ask(`/api/connections/${connection.id}/${name}`, code, {});
-  if (!answer.ok) {
-    outcome("refused", `${label}: refused. ${answer.detail}`);
+  if (answer.status === 0) {
+    draw.unanswered(label);
+  } else if (!answer.ok) {
+    draw.outcome("refused", `${label}: refused. ${answer.detail}`);
     draw.refused(name);
     if (answer.status === 409) trace.refused(code, answer.detail, connection);
   } else if (connection.status === "disconnected") {
-    outcome("", "It has ended already: that is fine, and nothing was recorded.");
+    draw.outcome("", "It has ended already: that is fine, and nothing was recorded.");
   } else {
-    outcome("done", `${label}: accepted.`);
+    draw.outcome("done", `${label}: accepted.`);
   }
-}
-
-function outcome(kind, text) {
-  element("outcome").dataset.kind = kind;
-  element("outcome").textContent = text;
 }
 
 // One event: fold it, show it, and follow it along the way.
@@ -150,12 +149,14 @@ async function lookBack(version) {
 async function begin(form) {
   const code = "ProviderConnection.start(...)";
   const answer = await ask("/api/connections", code, Object.fromEntries(new FormData(form)));
-  if (!answer.ok) return outcome("refused", answer.detail);
+  if (answer.status === 0) return draw.unanswered("New connection", "begin-outcome");
+  draw.outcome(answer.ok ? "" : "refused", answer.detail ?? "", "begin-outcome");
+  if (!answer.ok) return;
   form.elements.alias.value = "";
   past = null;
   // Its event may come after this answer.
   awaited = answer.id;
-  outcome("done", "A connection was begun. What does the bank say?");
+  draw.outcome("done", "A connection was begun. What does the bank say?");
   redraw();
 }
 
@@ -183,7 +184,8 @@ function wire() {
     event.preventDefault();
     const wanted = Object.fromEntries(new FormData(event.target));
     const answer = await ask("/api/imports", `import_events("${wanted.statement}")`, wanted);
-    if (!answer.ok) say(answer.detail);
+    if (answer.status === 0) return draw.unanswered("Import", "import-outcome");
+    draw.outcome(answer.ok ? "" : "refused", answer.detail ?? "", "import-outcome");
   });
   element("version").addEventListener("input", (event) => lookBack(Number(event.target.value)));
   element("older").addEventListener("click", () => showAudit(older));

@@ -68,6 +68,21 @@ export function refused(name) {
   }
 }
 
+// What came of pressing a button stands near it.
+export function outcome(kind, text, id = "outcome") {
+  element(id).dataset.kind = kind;
+  element(id).textContent = text;
+}
+
+export function unanswered(label, id) {
+  outcome("unanswered",
+    `${label}: the server does not answer. Once it does, the log shows what came of it.`, id);
+}
+
+export function answered() {
+  for (const each of document.querySelectorAll(".outcome[data-kind=unanswered]")) outcome("", "", each.id);
+}
+
 export function life(connection, past, tables) {
   element("life").hidden = !connection;
   if (!connection) return;
@@ -245,6 +260,7 @@ const WORDS = {
 
 export function link(state, model, { caught = 0 } = {}) {
   element("link").dataset.link = state;
+  if (state === "live") answered();
   if (element("link-state").textContent !== WORDS[state]) element("link-state").textContent = WORDS[state];
   const facts = [`at #${model.position}`, `${model.heard} heard`];
   if (caught) facts.push(`${caught} caught up`);
