@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from time import perf_counter
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import attrs
 import click
@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from dashtam_events.cli.render import console
+from dashtam_events.store._address import check_address
 from dashtam_events.store._transfer import Copied, Fingerprint, RawStore, fingerprint
 from dashtam_events.store._transfer import copy as copy_store
 
@@ -57,11 +58,9 @@ def _address(_context: click.Context, _parameter: click.Parameter, text: str) ->
     if kind not in ("postgres", "postgresql"):
         raise click.BadParameter(_KINDS)
     try:
-        _ = urlsplit(text).port
-    except ValueError:
-        raise click.BadParameter(
-            f"{_KINDS}; in a name or password write / as %2F, @ as %40 and : as %3A"
-        ) from None
+        check_address(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
     return text
 
 
