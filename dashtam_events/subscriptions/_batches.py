@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import attrs
 
+from dashtam_events._clock import now
 from dashtam_events.errors import CodecError
 from dashtam_events.event import spec_of
 from dashtam_events.recorded import Position, RecordedEvent, StreamId, UnknownEvent
@@ -142,7 +143,7 @@ async def starting_position(
     """Where a subscription begins: the position before the first event that is wanted.
 
     Raises:
-        ValueError: a time has no zone.
+        ValueError: a time has no zone, or is still to come.
     """
     if start is BEGINNING:
         return None
@@ -157,6 +158,9 @@ async def _before(store: EventStore, time: datetime) -> Position | None:
     """The last position before the first event that was recorded at a time or later."""
     if time.tzinfo is None:
         raise ValueError("the time to start from must be aware: pass a datetime with a timezone")
+    if time > now():
+        # Only a position is kept: what comes before that time would be delivered as well.
+        raise ValueError("the time to start from is still to come: begin when it is there")
     before: Position | None = None
     while True:
         batch = await read_batch(store, before, Filter(), 500)

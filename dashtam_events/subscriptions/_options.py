@@ -37,7 +37,7 @@ class Options:
     start: Start | Position | datetime = Start.BEGINNING
     version: int = 1
     batch_size: int = attrs.field(default=100, validator=attrs.validators.ge(1))
-    poll: float = 5.0
+    poll: float = attrs.field(default=5.0, validator=attrs.validators.gt(0))
     retry: Retry = attrs.field(factory=Retry)
     parking: Parking = attrs.field(factory=Parking)
     observer: Observer | None = None

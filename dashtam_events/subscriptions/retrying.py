@@ -47,8 +47,8 @@ class Retry:
     """
 
     attempts: int = attrs.field(default=10, validator=attrs.validators.ge(1))
-    first: float = 0.1
-    most: float = 5.0
+    first: float = attrs.field(default=0.1, validator=attrs.validators.ge(0))
+    most: float = attrs.field(default=5.0, validator=attrs.validators.ge(0))
     classify: Callable[[Exception], Verdict] = classify
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     random: Callable[[], float] = random.random
@@ -74,9 +74,9 @@ class Parking:
     """
 
     stream_waits: bool = True
-    limit: float = 0.1
-    at_least: int = 10
-    window: int = 200
+    limit: float = attrs.field(default=0.1, validator=attrs.validators.ge(0))
+    at_least: int = attrs.field(default=10, validator=attrs.validators.ge(1))
+    window: int = attrs.field(default=200, validator=attrs.validators.ge(1))
 
 
 class FailureWindow:

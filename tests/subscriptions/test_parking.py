@@ -326,3 +326,19 @@ async def _check_model(steps: Iterable[Step], batch_size: int) -> None:
     for stream in streams:
         versions = [each.version for each in handler.seen if each.stream == stream]
         assert versions == sorted(versions)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "number"),
+    [
+        (Retry, "attempts", 0),
+        (Retry, "first", -1),
+        (Retry, "most", -1),
+        (Parking, "limit", -1),
+        (Parking, "at_least", 0),
+        (Parking, "window", 0),
+    ],
+)
+def test_numbers_that_mean_nothing_are_refused(kind: Any, name: str, number: int) -> None:
+    with pytest.raises(ValueError, match=f"'{name}' must be >="):
+        kind(**{name: number})

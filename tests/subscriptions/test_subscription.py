@@ -83,7 +83,7 @@ async def test_it_may_start_behind_a_position(
 
 @pytest.mark.parametrize(("hour", "expected"), [(0, [0, 1, 2]), (1, [1, 2]), (9, [])])
 async def test_it_may_start_at_a_time(hour: int, expected: list[int]) -> None:
-    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    begin = datetime(2020, 1, 1, tzinfo=UTC)
     times = iter([begin + timedelta(hours=hour) for hour in range(3)])
     store = InMemoryEventStore(registry=REGISTRY, clock=lambda: next(times))
     for number in range(3):
@@ -92,6 +92,26 @@ async def test_it_may_start_at_a_time(hour: int, expected: list[int]) -> None:
     start = begin + timedelta(hours=hour)
     await subscribed(store, InMemoryCheckpointStore(), handler, start=start).run_once()
     assert handler.dealt == expected
+
+
+async def test_a_time_to_come_is_refused_and_not_needed_once_it_has_begun(
+    store: EventStore, checkpoints: CheckpointStore
+) -> None:
+    """Only a position is kept, so that what comes before that time would be delivered."""
+    handler, later = Handler(), datetime.now(UTC) + timedelta(minutes=1)
+    with pytest.raises(ValueError, match="still to come"):
+        await subscribed(store, checkpoints, handler, start=later).run_once()
+    assert await checkpoints.load("doors") is None
+    await subscribed(store, checkpoints, handler, start=datetime.now(UTC)).run_once()
+    await open_doors(store, 1)
+    await subscribed(store, checkpoints, handler, start=later).run_once()
+    assert handler.dealt == [1]
+
+
+@pytest.mark.parametrize("poll", [0, -1, float("nan")])
+async def test_it_looks_again_after_some_time(store: EventStore, poll: float) -> None:
+    with pytest.raises(ValueError, match="'poll' must be > 0"):
+        subscribed(store, InMemoryCheckpointStore(), Handler(), poll=poll)
 
 
 async def test_a_time_to_start_from_has_a_zone(store: EventStore) -> None:
