@@ -16,6 +16,7 @@ from sqlalchemy.pool import QueuePool
 
 from dashtam_events.bus.session import real_savepoints
 from dashtam_events.recorded import Position, StreamId
+from dashtam_events.store._address import check_address
 from dashtam_events.subscriptions.checkpoint import Checkpoint, ParkedEvent, ParkedState, Renewal
 from dashtam_events.subscriptions.errors import CheckpointConflict, CheckpointUnavailable
 from dashtam_events.subscriptions.sql import _leases
@@ -29,6 +30,8 @@ from dashtam_events.subscriptions.sql.schema import (
 )
 
 __all__ = ["SQLCheckpointStore", "Writes", "lock", "stored"]
+
+_TABLE = "event_checkpoints"
 
 Writes = Callable[[AsyncConnection], Awaitable[None]]
 """What else is written in the transaction of a checkpoint."""
@@ -268,20 +271,31 @@ def _turns(source: Source) -> AbstractAsyncContextManager[object]:
 
 def _engine(target: str) -> AsyncEngine:
     """An engine for a URL, whose driver may be left out, or for a file that is there."""
+    scheme, separator, rest = target.partition("://")
+    if separator and scheme.partition("+")[0] != "sqlite":
+        _check(target)
     try:
-        url = make_url(target) if "://" in target else URL.create("sqlite", database=target)
-        if url.drivername in ("postgresql", "postgresql+asyncpg"):
+        if separator and scheme in ("postgresql", "postgresql+asyncpg"):
             # Read by the driver itself, for which TLS is told in the words of libpq.
-            dsn = target.replace("postgresql+asyncpg", "postgresql", 1)
+            dsn = f"postgresql://{rest}"
             return create_async_engine("postgresql+asyncpg://", connect_args={"dsn": dsn})
+        url = make_url(target) if separator else URL.create("sqlite", database=target)
         if url.drivername == "sqlite":
             url = url.set(drivername="sqlite+aiosqlite")
         if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
             raise CheckpointUnavailable(str(url.database), "there is no such file")
         return real_savepoints(create_async_engine(url))
-    except (ArgumentError, ImportError) as error:
+    except (ArgumentError, ImportError, ValueError):
         reason = "it is no URL of a database whose driver is installed"
-        raise CheckpointUnavailable("event_checkpoints", reason) from error
+    # Without the error, which may quote a password.
+    raise CheckpointUnavailable(_TABLE, reason)
+
+
+def _check(address: str) -> None:
+    try:
+        check_address(address)
+    except ValueError as error:
+        raise CheckpointUnavailable(_TABLE, str(error)) from None
 
 
 async def _write(connection: AsyncConnection, write: Writes | None) -> None:
