@@ -12,6 +12,7 @@ import asyncpg
 import attrs
 
 from dashtam_events.errors import StoreError
+from dashtam_events.store._address import check_address
 from dashtam_events.store.postgres._failures import FOREIGN, is_lost, meaning
 
 __all__ = ["TLS", "Connections", "Fetch", "Line", "Server"]
@@ -30,6 +31,7 @@ def _plain(dsn: str) -> str:
     scheme, separator, rest = dsn.partition("://")
     if not separator or scheme not in ("postgres", "postgresql", "postgresql+asyncpg"):
         raise ValueError("the address of a store begins with postgresql://")
+    check_address(dsn)
     return f"postgresql://{rest}"
 
 
