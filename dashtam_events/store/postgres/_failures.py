@@ -6,7 +6,7 @@ import asyncpg
 
 from dashtam_events.errors import StoreBusy, StoreError, StoreUnavailable
 
-__all__ = ["FOREIGN", "is_lost", "meaning", "was_known", "was_refused"]
+__all__ = ["FOREIGN", "Known", "Refused", "is_lost", "meaning"]
 
 FOREIGN = (
     asyncpg.PostgresError,
@@ -47,11 +47,30 @@ _REASONS = {
 }
 
 
+class Refused(StoreUnavailable):
+    """The server, or the driver before it, would not take what it was given."""
+
+
+class Known(Refused):
+    """Something that may be there once was there already."""
+
+
 def meaning(error: BaseException, store: str, waited: float) -> StoreError:
-    """The error of ours that says the same; `waited` is how long a busy store was waited for."""
+    """The error of ours that says the same; `waited` is how long a busy store was waited for.
+
+    Raise it where the foreign error is no longer handled: its words may hold the value of a
+    field, and are read as well where it is only the context of ours.
+    """
     if isinstance(error, _BUSY):
         return StoreBusy(store, waited)
-    return StoreUnavailable(store, _reason(error))
+    return _kind(error)(store, _reason(error))
+
+
+def _kind(error: BaseException) -> type[StoreUnavailable]:
+    if isinstance(error, asyncpg.UniqueViolationError):
+        return Known
+    foreign = isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError)
+    return Refused if foreign and not is_lost(error) else StoreUnavailable
 
 
 def _reason(error: BaseException) -> str:
@@ -92,15 +111,3 @@ def is_lost(error: BaseException | None) -> bool:
     if isinstance(error, ConnectionError):
         return not isinstance(error, ConnectionRefusedError)
     return isinstance(error, _LOST)
-
-
-def was_refused(error: StoreError) -> bool:
-    """Whether the server, or the driver before it, would not take what it was given."""
-    cause = error.__cause__
-    foreign = isinstance(cause, asyncpg.PostgresError | asyncpg.InterfaceError)
-    return foreign and not is_lost(cause) and not isinstance(error, StoreBusy)
-
-
-def was_known(error: StoreError) -> bool:
-    """Whether something that may be there once was there already."""
-    return isinstance(error.__cause__, asyncpg.UniqueViolationError)

@@ -81,7 +81,8 @@ class Server:
         try:
             return await asyncpg.connect(**self.options())
         except FOREIGN as error:
-            raise self.meaning(error) from error
+            failure = self.meaning(error)
+        raise failure
 
     async def ask(self, connection: Any, sql: str, values: Sequence[Any]) -> Sequence[Any]:
         """Ask one statement; raises the driver's errors, and ends a connection that was lost."""
@@ -123,12 +124,14 @@ class _Persistent(ABC):
         try:
             return await self._fetch(sql, values)
         except FOREIGN as error:
-            if not is_lost(error):
-                raise self._server.meaning(error) from error
+            failure = None if is_lost(error) else self._server.meaning(error)
+        if failure is not None:
+            raise failure
         try:
             return await self._fetch(sql, values)
         except FOREIGN as error:
-            raise self._server.meaning(error) from error
+            failure = self._server.meaning(error)
+        raise failure
 
     @abstractmethod
     async def _fetch(self, sql: str, values: Sequence[Any]) -> Sequence[Any]:

@@ -138,7 +138,12 @@ class RawPostgres:
         try:
             yield
         except FOREIGN as error:
-            raise self.server.meaning(error) from error
+            failure = self.server.meaning(error)
+            try:
+                raise failure
+            finally:
+                # What is quoted in the foreign error is read there too.
+                failure.__context__ = None
 
 
 def _row(record: Any) -> Row:

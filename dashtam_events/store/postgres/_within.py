@@ -93,28 +93,30 @@ def _of_driver(connection: Any, server: Server) -> Fetch:
         try:
             found: Sequence[Any] = await connection.fetch(sql, *values)
         except FOREIGN as error:
-            raise server.meaning(error) from error
-        return found
+            failure = server.meaning(error)
+        else:
+            return found
+        raise failure
 
     return fetch
 
 
 def _of_sqlalchemy(given: "AsyncConnection | AsyncSession", server: Server) -> Fetch:
-    from sqlalchemy.exc import DBAPIError
+    from sqlalchemy.exc import DBAPIError, SQLAlchemyError
     from sqlalchemy.ext.asyncio import AsyncSession
 
     async def fetch(sql: str, *values: Any) -> Sequence[Any]:
         # What the session has yet to write comes before the lock, which others wait for.
         if isinstance(given, AsyncSession):
             await given.flush()
-        connection = await given.connection() if isinstance(given, AsyncSession) else given
         try:
-            found = await connection.exec_driver_sql(sql, values)
+            connection = await given.connection() if isinstance(given, AsyncSession) else given
+            return (await connection.exec_driver_sql(sql, values)).all()
         except DBAPIError as error:
             cause = error.orig and error.orig.__cause__
-            raise server.meaning(cause or error) from error
-        except FOREIGN as error:
-            raise server.meaning(error) from error
-        return found.all()
+            failure = server.meaning(cause or error)
+        except (SQLAlchemyError, *FOREIGN) as error:
+            failure = server.meaning(error)
+        raise failure
 
     return fetch

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
-from dashtam_events.errors import MissingExtra, SavepointsNotReal, StoreUnavailable
+from dashtam_events.errors import MissingExtra, SavepointsNotReal, StoreError, StoreUnavailable
 from dashtam_events.recorded import Position
 from dashtam_events.store._rows import Draft, Scribe, Stored
 from dashtam_events.store._uncut import to_its_end
@@ -79,11 +79,19 @@ class TransactionStore(AskingStore):
         try:
             yield
         except (sqlite3.Error, SQLAlchemyError) as error:
-            cause = error.orig if isinstance(error, DBAPIError) else error
-            if isinstance(cause, sqlite3.Error):
-                raise meaning(cause, self._file.shown, time.monotonic() - started) from cause
-            reason = f"the transaction around it cannot be used ({type(error).__name__})"
-            raise StoreUnavailable(self._file.shown, f"{reason}: roll it back") from error
+            failure = self._meaning(error, time.monotonic() - started)
+            try:
+                raise failure
+            finally:
+                # SQLAlchemy quotes the values of a statement, and is read there too.
+                failure.__context__ = None
+
+    def _meaning(self, error: sqlite3.Error | SQLAlchemyError, waited: float) -> StoreError:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        if isinstance(cause, sqlite3.Error):
+            return meaning(cause, self._file.shown, waited)
+        reason = f"the transaction around it cannot be used ({type(error).__name__})"
+        return StoreUnavailable(self._file.shown, f"{reason}: roll it back")
 
     def _append(self, connection: Connection, drafts: tuple[Draft, ...]) -> Stored:
         connection.execute(_LOCK)
@@ -124,9 +132,11 @@ class _Statements:
         try:
             return self._connection.exec_driver_sql(sql, values)
         except DBAPIError as error:
-            if isinstance(error.orig, sqlite3.Error):
-                raise error.orig from None
-            raise
+            if not isinstance(error.orig, sqlite3.Error):
+                raise
+            cause = error.orig
+        # Not from within: SQLAlchemy's error, which quotes the values, would be its context.
+        raise cause
 
     def place(self) -> str | None:
         """The file that is written to; empty for one in memory, None for no SQLite at all."""
