@@ -13,7 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_s
 from dashtam_events._clock import now
 from dashtam_events.bus.session import refused_as_dbapi
 from dashtam_events.subscriptions.errors import InboxUnavailable
-from dashtam_events.subscriptions.sql.schema import SUBSCRIPTION_METADATA, UTCDateTime
+from dashtam_events.subscriptions.sql.schema import (
+    SUBSCRIPTION_METADATA,
+    UTCDateTime,
+    name_of,
+    raise_alone,
+)
 
 __all__ = ["Inbox"]
 
@@ -87,5 +92,4 @@ class Inbox:
                 else:
                     yield await transaction.connection()
         except (SQLAlchemyError, OSError) as error:
-            cause = getattr(error, "orig", None) or error
-            raise InboxUnavailable(self.consumer, type(cause).__name__) from error
+            raise_alone(InboxUnavailable(self.consumer, name_of(error)))

@@ -38,6 +38,8 @@ from dashtam_events.subscriptions.sql.projection import Projection
 from dashtam_events.subscriptions.sql.schema import (
     SUBSCRIPTION_METADATA,
     create_missing,
+    name_of,
+    raise_alone,
     transaction,
     unavailable,
     whole,
@@ -255,6 +257,5 @@ def _translated(store: EventStore) -> Generator[None]:
         with refused_as_dbapi():
             yield
     except (SQLAlchemyError, OSError) as error:
-        cause = getattr(error, "orig", None) or error
-        reason = f"the transaction around the append failed ({type(cause).__name__})"
-        raise StoreUnavailable(repr(store), reason) from error
+        reason = f"the transaction around the append failed ({name_of(error)})"
+        raise_alone(StoreUnavailable(repr(store), reason))

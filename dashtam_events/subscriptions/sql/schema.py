@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import wraps
-from typing import Any, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 from sqlalchemy import (
     BigInteger,
@@ -36,7 +36,9 @@ __all__ = [
     "create_missing",
     "create_subscription_tables",
     "group_members",
+    "name_of",
     "parked_events",
+    "raise_alone",
     "transaction",
     "unavailable",
     "whole",
@@ -176,5 +178,20 @@ async def unavailable(subscription: str) -> AsyncGenerator[None, None]:
         with refused_as_dbapi():
             yield
     except (SQLAlchemyError, OSError) as error:
-        cause = getattr(error, "orig", None) or error
-        raise CheckpointUnavailable(subscription, type(cause).__name__) from error
+        raise_alone(CheckpointUnavailable(subscription, name_of(error)))
+
+
+def name_of(error: SQLAlchemyError | OSError) -> str:
+    """What the driver calls an error: all that may be told of it."""
+    return type(getattr(error, "orig", None) or error).__name__
+
+
+def raise_alone(error: Exception) -> NoReturn:
+    """Raise in a context manager, without the foreign error, which quotes values.
+
+    Those who report errors read the context too, so that `from None` would not do.
+    """
+    try:
+        raise error
+    finally:
+        error.__context__ = None

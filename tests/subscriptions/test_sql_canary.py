@@ -1,0 +1,35 @@
+"""What a database quotes of a statement's values is not in our error, nor in its chain."""
+
+import traceback
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from dashtam_events.subscriptions import CheckpointUnavailable
+from dashtam_events.subscriptions.errors import InboxUnavailable
+from dashtam_events.subscriptions.sql import Inbox
+from dashtam_events.subscriptions.sql.schema import unavailable
+
+MARK = "canary@example.org"
+
+
+def _assert_alone(error: BaseException) -> None:
+    assert MARK not in "".join(traceback.format_exception(error))
+    assert error.__cause__ is None
+    assert error.__context__ is None
+
+
+async def test_a_checkpoint_that_cannot_be_reached(engine: AsyncEngine) -> None:
+    with pytest.raises(CheckpointUnavailable) as caught:
+        async with unavailable("guests"), engine.begin() as connection:
+            await connection.execute(text("DELETE FROM absent WHERE n = :n"), {"n": MARK})
+    _assert_alone(caught.value)
+
+
+async def test_an_inbox_that_cannot_be_reached(engine: AsyncEngine) -> None:
+    async with engine.connect() as connection:
+        with pytest.raises(InboxUnavailable) as caught:
+            await Inbox("guests").claim(connection, uuid4())
+    _assert_alone(caught.value)
