@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 from uuid import UUID
 
 from dashtam_events._clock import now as _now
@@ -22,6 +22,7 @@ from dashtam_events.subscriptions import (
     Subscription,
 )
 from dashtam_events.subscriptions._options import Part
+from dashtam_events.subscriptions._runner import UNAVAILABLE
 from dashtam_events.subscriptions.health import Observer
 from dashtam_events.subscriptions.retrying import Parking, Retry
 
@@ -46,7 +47,12 @@ class ProcessRunner(Subscription):
 
     An event that cannot be reacted to and a command that cannot be executed are tried again and
     parked as with every subscription; the later commands and deadlines of that process wait
-    behind a command that is parked, and dropping it gives it up.
+    behind a command that is parked, and dropping it gives it up. A deadline that is dropped
+    does not come again.
+
+    Nothing is parked because a store is busy or away (`StoreBusy`, `StoreUnavailable`,
+    `CheckpointUnavailable`), whether the runner meets that or `execute` raises it: all wait until
+    it is over, and `run_once` raises it. What was executed then is noted and not executed again.
 
     The store must know `PROCESS_EVENTS`. Run one at a time under a name; a `ConsumerGroup` of one
     partition has others stand by and take over.
@@ -69,6 +75,8 @@ class ProcessRunner(Subscription):
         TypeError: the class declares no stream.
         ValueError: `parking` lets the later events of a stream go on.
     """
+
+    _passes: ClassVar[tuple[type[Exception], ...]] = (*Subscription._passes, *UNAVAILABLE)
 
     def __init__(
         self,
@@ -107,6 +115,8 @@ class ProcessRunner(Subscription):
             observer=observer,
         )
         self._execute = execute
+        # What was executed and could not be noted.
+        self._executed: set[UUID] = set()
         self._clock = clock
         self._agenda: Agenda | None = None
         self._looked_at: datetime | None = None
@@ -182,22 +192,24 @@ class ProcessRunner(Subscription):
         self._note(process_id, process)
 
     async def _carry_out(self, event: CommandIssued, recorded: RecordedEvent) -> None:
-        process_id = UUID(recorded.stream.id)
+        process_id, command_id = UUID(recorded.stream.id), event.command_id
         process = await self._processes.get(process_id)
-        if event.command_id not in process.process_state.waiting:
-            return
-        metadata = recorded.metadata.following(event)
-        command = self._process.command_of(event)
-        # What it writes may be for a process again.
-        self._appended = True
-        await self._execute(
-            IssuedCommand(
-                id=event.command_id, process_id=process_id, command=command, metadata=metadata
+        if command_id in process.process_state.waiting:
+            metadata = recorded.metadata.following(event)
+            command = self._process.command_of(event)
+            # What it writes may be for a process again.
+            self._appended = True
+            if command_id not in self._executed:
+                await self._execute(
+                    IssuedCommand(
+                        id=command_id, process_id=process_id, command=command, metadata=metadata
+                    )
+                )
+                self._executed.add(command_id)
+            await self._processes.execute(
+                process_id, lambda process: process.note_executed(command_id), metadata=metadata
             )
-        )
-        await self._processes.execute(
-            process_id, lambda process: process.note_executed(event.command_id), metadata=metadata
-        )
+        self._executed.discard(command_id)
 
     async def _reach_deadlines(self, now: datetime | None = None) -> None:
         """Take note of every deadline that is due."""

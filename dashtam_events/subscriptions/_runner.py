@@ -5,7 +5,7 @@ import copy
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable
 from itertools import count
-from typing import Self
+from typing import ClassVar, Self
 
 import attrs
 
@@ -56,6 +56,9 @@ class Stopped(Exception):  # nothing went wrong: it leaves a loop within a loop
 
 class Runner(Living):
     """Deals with the events of a store, a batch at a time, from where its checkpoint stands."""
+
+    # What an event is not tried again for, nor set aside: it leaves the batch.
+    _passes: ClassVar[tuple[type[Exception], ...]] = _ENDS
 
     def __init__(
         self, name: str, store: EventStore, checkpoints: CheckpointStore, options: Options
@@ -306,7 +309,7 @@ class Runner(Living):
             started = asyncio.get_running_loop().time()
             try:
                 await call()
-            except _ENDS:
+            except self._passes:
                 raise
             except Exception as error:  # noqa: BLE001  # whatever a handler raises is dealt with
                 place = self._teller.note(error)

@@ -10,7 +10,7 @@ from dashtam_events.store.protocol import EventStore
 from dashtam_events.subscriptions._batches import BEGINNING, Batch, Item, Start, Unreadable
 from dashtam_events.subscriptions._options import Options
 from dashtam_events.subscriptions._pages import Filter
-from dashtam_events.subscriptions._runner import Runner, Stopped
+from dashtam_events.subscriptions._runner import UNAVAILABLE, Runner, Stopped
 from dashtam_events.subscriptions.checkpoint import CheckpointStore, ParkedEvent
 from dashtam_events.subscriptions.health import Observer
 from dashtam_events.subscriptions.retrying import Parking, Retry
@@ -90,6 +90,10 @@ class Subscription(Runner):
                 fallen = await self._handle(item)
             except Stopped:
                 break
+            except UNAVAILABLE:
+                # Those before it are dealt with, or set aside, and do not come again.
+                await self._save(reached, parked)
+                raise
             self._count(fallen)
             parked += [] if fallen is None else [fallen]
             reached = item.position
