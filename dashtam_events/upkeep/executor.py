@@ -1,5 +1,6 @@
 """Doing what the upkeep asks for, as far as the connection and its provider let it."""
 
+import logging
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Protocol, assert_never
@@ -7,7 +8,7 @@ from uuid import UUID, uuid5
 
 import attrs
 from returns.pipeline import is_successful
-from returns.result import Failure, Result
+from returns.result import Failure, Result, Success
 
 from dashtam_events._clock import now as _now
 from dashtam_events.catalogue.provider import (
@@ -20,10 +21,12 @@ from dashtam_events.connection import (
     ProviderConnectionError,
     ProviderCredentials,
 )
+from dashtam_events.errors import DashtamEventsError
 from dashtam_events.event import DomainEvent
 from dashtam_events.processes import IssuedCommand
 from dashtam_events.recorded import StreamId
 from dashtam_events.store.protocol import EventStore
+from dashtam_events.subscriptions import ErrorPlace, Verdict, classify
 from dashtam_events.upkeep.commands import (
     ExpireConnection,
     FailConnection,
@@ -33,6 +36,7 @@ from dashtam_events.upkeep.commands import (
 
 __all__ = ["RefreshRefused", "TokenRefresher", "UpkeepExecutor"]
 
+_LOGGER = logging.getLogger("dashtam_events.upkeep")
 _STREAM = "provider_token_refresh"
 
 
@@ -44,6 +48,9 @@ class RefreshRefused:
     needs_user_action: bool = False
 
 
+_MAY_PASS = RefreshRefused(reason="provider_unavailable")
+
+
 class TokenRefresher(Protocol):
     """What the service brings: it speaks to the provider."""
 
@@ -52,9 +59,11 @@ class TokenRefresher(Protocol):
     ) -> Result[ProviderCredentials, RefreshRefused]:
         """Ask the provider for fresh credentials in place of those that the connection has.
 
-        A provider that cannot be reached is a `Failure`, and counts as one. After a crash it may
-        be asked again. What is raised is taken for a mistake: it is tried again at once, and
-        parked.
+        After a crash the provider may be asked again. A provider that cannot be reached is a
+        `Failure`, and counts as one. So do credentials that have lapsed already, or that lapse
+        no later than those they replace, and what is raised and may pass, such as a
+        `ConnectionError`. What `classify` takes for a mistake is parked, and the connection is
+        not refreshed until that is replayed. An error of this library goes to the runner.
         """
         ...
 
@@ -129,7 +138,27 @@ class UpkeepExecutor:
         held = connection.credentials
         if held is None or not held.supports_refresh():
             return Failure(RefreshRefused(reason="refresh_token_expired", needs_user_action=True))
-        return await self._refresher.refresh(connection)
+        try:
+            answer = await self._refresher.refresh(connection)
+        except Exception as error:
+            if isinstance(error, DashtamEventsError) or classify(error) is Verdict.PERMANENT:
+                raise
+            place = ErrorPlace.of(error)
+            where = {"error_type": place.type, "where": place.place}
+            # Its text and traceback may hold values.
+            _LOGGER.warning("token_refresh_failed", extra=where)
+            return Failure(_MAY_PASS)
+        return answer.bind(lambda fresh: self._if_newer(fresh, held))
+
+    def _if_newer(
+        self, fresh: ProviderCredentials, held: ProviderCredentials
+    ) -> Result[ProviderCredentials, RefreshRefused]:
+        """Fresh credentials, where they are of more use than those that are held."""
+        old, new = held.expires_at, fresh.expires_at
+        if new is None or (new > self._clock() and (old is None or new > old)):
+            return Success(fresh)
+        _LOGGER.warning("token_refresh_gave_no_newer_credentials")
+        return Failure(_MAY_PASS)
 
     async def _say(
         self,

@@ -26,6 +26,7 @@ from dashtam_events.connection import (
     ProviderConnection,
     ProviderCredentials,
 )
+from dashtam_events.errors import StoreUnavailable
 from dashtam_events.event import DomainEvent
 from dashtam_events.processes import IssuedCommand, ProcessRunner
 from dashtam_events.recorded import EventMetadata, StreamId
@@ -296,6 +297,63 @@ async def test_three_failures_expire_the_connection_and_nobody_asks_again(
         connection = await service.pass_time(time)
     assert connection.status is ConnectionStatus.EXPIRED
     assert len(service.bank.asked) == 3
+
+
+@pytest.mark.parametrize("lifetime", [-HOUR, 50 * MINUTE, HOUR])
+async def test_credentials_that_are_no_newer_or_have_lapsed_are_a_failure(
+    service: Service, lifetime: timedelta
+) -> None:
+    stale = credentials(NOW + lifetime)
+    service.bank.answers = [Success(stale) for _ in range(9)]
+    await service.connect()
+    for time in (55 * MINUTE, MINUTE, MINUTE, HOUR, HOUR):
+        connection = await service.pass_time(time)
+    assert connection.status is ConnectionStatus.EXPIRED
+    assert len(service.bank.asked) == 3
+
+
+async def test_newer_credentials_that_have_lapsed_already_are_a_failure(service: Service) -> None:
+    """The upkeep was away while the old ones lapsed."""
+    service.bank.answers = [Success(credentials(NOW + 2 * HOUR)) for _ in range(9)]
+    await service.connect()
+    for time in (3 * HOUR, MINUTE, MINUTE, MINUTE):
+        connection = await service.pass_time(time)
+    assert connection.status is ConnectionStatus.EXPIRED
+    assert len(service.bank.asked) == 3
+
+
+async def test_credentials_that_lapse_no_more_are_newer(service: Service) -> None:
+    service.bank.answers = [Success(credentials(None))]
+    await service.connect()
+    assert (await service.pass_time(55 * MINUTE)).can_sync(NOW + 900 * HOUR)
+    await service.pass_time(HOUR)
+    assert len(service.bank.asked) == 1
+
+
+async def test_a_refresher_that_raises_what_may_pass_has_failed(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    service.bank.answers = [ConnectionError("token sealed") for _ in range(9)]
+    await service.connect()
+    for number, time in enumerate((55 * MINUTE, MINUTE, MINUTE, HOUR)):
+        connection = await service.pass_time(time)
+        assert len(service.bank.asked) == min(number + 1, 3)
+    assert connection.status is ConnectionStatus.EXPIRED
+    assert await service.checkpoints.parked() == ()
+    told = [vars(each) for each in caplog.records if each.msg == "token_refresh_failed"]
+    assert [each["error_type"] for each in told] == ["ConnectionError"] * 3
+    assert "sealed" not in str(told)
+
+
+async def test_a_store_that_is_away_for_the_refresher_is_no_failure_of_the_provider(
+    service: Service,
+) -> None:
+    service.bank.answers = [StoreUnavailable("vault", "gone")]
+    await service.connect()
+    with pytest.raises(StoreUnavailable):
+        await service.pass_time(55 * MINUTE)
+    assert (await service.pass_time(timedelta(0))).can_sync(service.clock.now() + 50 * MINUTE)
+    assert await service.refreshes() == ["ProviderTokenRefreshAttempted"]
 
 
 async def test_credentials_that_cannot_be_refreshed_need_the_user(service: Service) -> None:
