@@ -1,17 +1,11 @@
 """A service with FastAPI: connections by HTTP, an audit trail, and live updates in the browser.
 
-It has two databases, and no transaction spans both:
+All of it is in one SQLite file, and each request has one session with one transaction: the events
+of a command, its audit rows and the service's own table are committed together or not at all.
+Logs and the browsers hear of it after the commit, the browsers from the store. Whatever goes wrong
+is answered with problem details (RFC 9457) that quote no value.
 
-- `events.db`, the event store, holds the connections. The events of a command and the credentials
-  that they belong to are stored together or not at all, and browsers are shown what is there.
-- `service.db`, SQLAlchemy's, holds the audit trail and whatever else the service keeps. All that a
-  request writes in its session is committed together or not at all.
-
-`Call.record` therefore goes in this order: audit rows, events, commit. A command that is refused
-or that loses a race leaves nothing in either. A process that dies just before the commit leaves
-events without audit rows; `catch_up` adds those at the next start. Logs come after the commit.
-
-Run it to see it at work, on files in a temporary folder. With `--serve` it stays at
+Run it to see it at work, on a file in a temporary folder. With `--serve` it stays at
 http://127.0.0.1:8000, where `ann-token` is a bearer token that it knows.
 """
 
@@ -20,7 +14,7 @@ import logging
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, Callable, Mapping, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -36,7 +30,10 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from returns.pipeline import is_successful
 from returns.result import Result
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.routing import Route
@@ -46,25 +43,30 @@ from dashtam_events import (
     AggregateNotFound,
     ConnectionRepository,
     CredentialType,
+    EncodingError,
     InMemoryEventBus,
+    LimitExceeded,
     ProviderConnection,
     ProviderConnectionError,
     ProviderCredentials,
-    Relay,
     SQLiteEventStore,
     SSEEvent,
     SSEEventCategory,
+    StoreBusy,
+    StoreUnavailable,
     VersionConflict,
 )
 from dashtam_events.adapters.audit import AuditEventHandler, AuditLog, create_audit_tables
 from dashtam_events.adapters.logging import LoggingEventHandler
 from dashtam_events.adapters.wiring import wire
-from dashtam_events.bus.session import real_savepoints
+from dashtam_events.bus.session import BEGIN, real_savepoints
 from dashtam_events.sse import SSEEndpoint
 
 PROVIDERS = uuid4()
 # A real service verifies signed tokens.
 TOKENS = {"ann-token": uuid4(), "bob-token": uuid4()}
+# How many seconds a request waits for others that write.
+PATIENCE = 2.0
 
 
 async def user_of(scope: MutableMapping[str, Any]) -> UUID | None:
@@ -73,20 +75,40 @@ async def user_of(scope: MutableMapping[str, Any]) -> UUID | None:
     return TOKENS.get(token) if scheme.lower() == "bearer" else None
 
 
-class Service:
-    """What all requests share: the two databases, the bus, and the live stream."""
+class Tables(DeclarativeBase):
+    """The tables that are the service's own."""
 
-    def __init__(self, folder: Path) -> None:
-        self.store = SQLiteEventStore(folder / "events.db", registry=CATALOGUE)
-        self.connections = ConnectionRepository(self.store)
+
+class Shown(Tables):
+    """A connection as its user is shown it."""
+
+    __tablename__ = "shown_connections"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(index=True)
+    alias: Mapped[str | None]
+    status: Mapped[str]
+
+    def as_json(self) -> dict[str, Any]:
+        """What is answered for it."""
+        return {"id": self.id, "alias": self.alias, "status": self.status}
+
+
+class Service:
+    """What all requests share: the database, the bus, and the live stream."""
+
+    def __init__(self, file: Path) -> None:
+        self.store = SQLiteEventStore(file, registry=CATALOGUE, busy_timeout=PATIENCE)
         self.live = SSEEndpoint(
             authenticate=user_of,
             store=self.store,
             event_class=SSEEvent,
             categories=SSEEventCategory,
         )
-        url = f"sqlite+aiosqlite:///{folder / 'service.db'}"
-        self.engine = real_savepoints(create_async_engine(url))
+        engine = create_async_engine(
+            f"sqlite+aiosqlite:///{file}", connect_args={"timeout": PATIENCE}, hide_parameters=True
+        )
+        self.engine = real_savepoints(engine)
         self.sessions = async_sessionmaker(self.engine)
         self.bus = InMemoryEventBus()
         wiring = wire(self.bus, CATALOGUE, logging=LoggingEventHandler(), audit=AuditEventHandler())
@@ -97,45 +119,51 @@ class Service:
     async def lifespan(self, _app: FastAPI) -> AsyncGenerator[None]:
         """Open everything, and close it in the end."""
         try:
-            await create_audit_tables(self.engine)
+            # The store comes first: it takes no file that holds the tables of others alone.
             async with self.store, self.live.lifespan():
-                await self.catch_up()
+                await create_audit_tables(self.engine)
+                async with self.engine.begin() as connection:
+                    await connection.run_sync(Tables.metadata.create_all)
                 yield
                 await self.bus.aclose()
         finally:
             await self.engine.dispose()
 
-    async def catch_up(self) -> None:
-        """Add the audit rows that were never committed; an event that has one keeps it."""
-        bus = InMemoryEventBus()
-        audit = AuditEventHandler(own_sessions=self.sessions, own=lambda _event: True)
-        wire(bus, CATALOGUE, audit=audit)
-        await Relay(self.store, bus).run_once()
-
 
 @attrs.frozen
 class Call:
-    """One request: who asks, from where, and the session that is its own."""
+    """One request: who asks, from where, and in which session.
+
+    All that it does with connections and tables is part of that session's transaction.
+    """
 
     service: Service
     session: AsyncSession
+    connections: ConnectionRepository
     user: UUID
     metadata: Mapping[str, Any]
 
     async def connection(self, id: UUID) -> ProviderConnection:
         """One of the user's connections; those of others do not exist for them."""
-        connection = await self.service.connections.get(id)
+        connection = await self.connections.get(id)
         if connection.user_id != self.user:
             raise AggregateNotFound(str(connection.stream))
         return connection
 
     async def record(self, connection: ProviderConnection) -> dict[str, Any]:
-        """Keep what was decided and the trail of it; returns the connection as it is shown."""
-        async with self.session.begin():
-            for event in connection.pending_events:
-                await self.service.bus.publish(event, session=self.session, metadata=self.metadata)
-            await self.service.connections.save(connection, metadata=self.metadata)
-        return {"id": connection.id, "alias": connection.alias, "status": connection.status}
+        """Store what was decided, with the trail of it; returns the connection as it is shown."""
+        events = connection.pending_events
+        await self.connections.save(connection, metadata=self.metadata)
+        for event in events:
+            await self.service.bus.publish(event, session=self.session, metadata=self.metadata)
+        shown = Shown(
+            id=connection.id,
+            user_id=connection.user_id,
+            alias=connection.alias,
+            status=connection.status.value,
+        )
+        await self.session.merge(shown)
+        return shown.as_json()
 
 
 async def call_of(request: Request) -> AsyncGenerator[Call]:
@@ -150,7 +178,8 @@ async def call_of(request: Request) -> AsyncGenerator[Call]:
     }
     service: Service = request.app.state.service
     async with service.sessions() as session:
-        yield Call(service, session, user, metadata)
+        connections = ConnectionRepository(service.store.within(session))
+        yield Call(service, session, connections, user, metadata)
 
 
 class Wanted(BaseModel):
@@ -187,18 +216,29 @@ async def start(call: Annotated[Call, Depends(call_of)], wanted: Wanted) -> Any:
         provider_slug=wanted.provider_slug,
         alias=wanted.alias,
     )
-    return await call.record(connection)
+    async with call.session.begin():
+        return await call.record(connection)
+
+
+@api.get("/connections")
+async def connections(call: Annotated[Call, Depends(call_of)]) -> Any:
+    """The user's connections."""
+    # Who only reads need not wait for those who write.
+    await call.session.connection(execution_options={BEGIN: "DEFERRED"})
+    found = await call.session.scalars(select(Shown).where(Shown.user_id == call.user))
+    return [shown.as_json() for shown in found]
 
 
 @api.post("/connections/{id}/{command}")
 async def command(call: Annotated[Call, Depends(call_of)], id: UUID, command: Command) -> Any:
     """Give a connection a command; a refusal is its answer, not an accident."""
-    connection = await call.connection(id)
-    answer = COMMANDS[command](connection)
-    if not is_successful(answer):
-        refusal = answer.failure()
-        return problem(409, refusal.value, kind=refusal.name.lower())
-    return await call.record(connection)
+    async with call.session.begin():
+        connection = await call.connection(id)
+        answer = COMMANDS[command](connection)
+        if is_successful(answer):
+            return await call.record(connection)
+    refusal = answer.failure()
+    return problem(409, refusal.value, kind=refusal.name.lower())
 
 
 @api.get("/audit")
@@ -220,28 +260,48 @@ def problem(
     return JSONResponse(content, status, headers, media_type="application/problem+json")
 
 
+BUSY = (503, "The database is not available just now: try again.")
+UNFIT = (422, "The request holds something that cannot be kept.")
 PROBLEMS: Mapping[type[Exception], tuple[int, str]] = {
-    AggregateNotFound: (404, "There is no such connection."),
-    VersionConflict: (409, "Somebody else was faster: look again."),
     RequestValidationError: (422, "The request is not as /docs describes it."),
+    EncodingError: UNFIT,
+    LimitExceeded: UNFIT,
+    AggregateNotFound: (404, "There is no such connection."),
+    # On SQLite the second waits for the first, and decides on what that one left; elsewhere it
+    # may lose.
+    VersionConflict: (409, "Somebody else was faster: look again."),
+    StoreBusy: BUSY,
+    StoreUnavailable: BUSY,
+    OperationalError: BUSY,
+    Exception: (500, "Something went wrong here."),
 }
 
 
-async def as_problem(_request: Request, error: Any) -> JSONResponse:
-    """Whatever else is in the way, said in the same form."""
-    status, detail = PROBLEMS.get(type(error)) or (error.status_code, error.detail)
-    return problem(status, detail, headers=getattr(error, "headers", None))
+def answering(status: int, detail: str) -> Callable[[Request, Exception], Awaitable[JSONResponse]]:
+    """A handler of exceptions that gives one answer, whatever they hold."""
+    headers = {"Retry-After": "1"} if status == 503 else None
+
+    async def answer(_request: Request, _error: Exception) -> JSONResponse:
+        return problem(status, detail, headers=headers)
+
+    return answer
 
 
-def create_app(folder: Path) -> FastAPI:
-    """The application, its databases in a folder."""
-    service = Service(folder)
+async def refused(_request: Request, error: Any) -> JSONResponse:
+    """What FastAPI and Starlette refuse, in the same form."""
+    return problem(error.status_code, error.detail, headers=error.headers)
+
+
+def create_app(file: Path) -> FastAPI:
+    """The application, on a database file that is made where it is missing."""
+    service = Service(file)
     app = FastAPI(title="Connections", lifespan=service.lifespan)
     app.state.service = service
     app.include_router(api)
     app.router.routes.append(Route("/events", service.live))
-    for kind in (*PROBLEMS, StarletteHTTPException):
-        app.add_exception_handler(kind, as_problem)
+    app.add_exception_handler(StarletteHTTPException, refused)
+    for kind, (status, detail) in PROBLEMS.items():
+        app.add_exception_handler(kind, answering(status, detail))
     return app
 
 
@@ -262,6 +322,7 @@ async def visit(url: str) -> None:
             started = await ask(client, "POST", "/connections", json=wanted)
             for word in ("sync", "connect", "refresh", "disconnect"):
                 await ask(client, "POST", f"/connections/{started['id']}/{word}")
+            await ask(client, "GET", "/connections")
             await ask(client, "GET", "/audit")
             async for line in live.aiter_lines():
                 if line.startswith("event: "):
@@ -270,10 +331,10 @@ async def visit(url: str) -> None:
                     return
 
 
-async def show(folder: Path) -> None:
+async def show(file: Path) -> None:
     """Serve on a free port of this machine, visit, and stop."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(create_app(folder), log_level="warning", ws="none"))
+        server = uvicorn.Server(uvicorn.Config(create_app(file), log_level="warning", ws="none"))
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         await visit(f"http://127.0.0.1:{listening.getsockname()[1]}")
         server.should_exit = True
@@ -283,8 +344,9 @@ async def show(folder: Path) -> None:
 if __name__ == "__main__":
     logging.basicConfig(stream=sys.stdout, format="logged: %(message)s")
     logging.getLogger("dashtam_events").setLevel(logging.INFO)
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "service.db"
         if "--serve" in sys.argv:
-            uvicorn.run(create_app(Path(name)), ws="none")
+            uvicorn.run(create_app(file), ws="none")
         else:
-            asyncio.run(show(Path(name)))
+            asyncio.run(show(file))

@@ -115,7 +115,7 @@ def test_the_service_answers_refuses_records_and_shows_live(examples: Path) -> N
     printed = run(examples / "fastapi_service.py").splitlines()
     asked = [line for line in printed if line.startswith(("GET", "POST"))]
     statuses = [int(line.partition(" -> ")[2].split()[0]) for line in asked]
-    assert statuses == [401, 201, 409, 200, 200, 200, 200]
+    assert statuses == [401, 201, 409, 200, 200, 200, 200, 200]
     assert '"detail":"Cannot record a sync, must be ACTIVE"' in asked[2]
     assert asked[-1].count('"action":') == 4
     assert printed[-3:] == [

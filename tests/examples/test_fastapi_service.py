@@ -2,8 +2,10 @@
 
 import importlib.util
 import logging
+import sqlite3
 import sys
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,8 +13,10 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 
-from dashtam_events import ProviderConnection, VersionConflict
+from dashtam_events import VersionConflict
 from dashtam_events.adapters.audit import AuditLog
 
 ANN, BOB = ({"Authorization": f"Bearer {name}-token"} for name in ("ann", "bob"))
@@ -33,15 +37,23 @@ def example(repository: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 @pytest.fixture
-async def app(example: ModuleType, tmp_path: Path) -> AsyncIterator[Any]:
-    app = example.create_app(tmp_path)
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "service.db"
+
+
+@pytest.fixture
+async def app(
+    example: ModuleType, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Any]:
+    monkeypatch.setattr(example, "PATIENCE", 0.05)
+    app = example.create_app(file)
     async with app.router.lifespan_context(app):
         yield app
 
 
 @pytest.fixture
 async def client(app: Any) -> AsyncIterator[httpx.AsyncClient]:
-    carrier = httpx.ASGITransport(app)
+    carrier = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=carrier, base_url="http://a", headers=ANN) as client:
         yield client
 
@@ -85,9 +97,7 @@ async def test_the_connection_of_somebody_else_does_not_exist(client: httpx.Asyn
     assert (await client.get("/audit", headers=BOB)).json() == []
 
 
-async def test_a_refusal_leaves_nothing_in_either_database(
-    app: Any, client: httpx.AsyncClient
-) -> None:
+async def test_a_refusal_leaves_nothing(app: Any, client: httpx.AsyncClient) -> None:
     refused = await client.post(f"{await begun(client)}/sync")
     assert is_problem(refused, 409)
     assert refused.json()["type"].endswith("/cannot_sync")
@@ -96,25 +106,39 @@ async def test_a_refusal_leaves_nothing_in_either_database(
 
 
 @pytest.mark.parametrize("command", ["expire", "sync"])
-async def test_a_lost_race_leaves_nothing_and_is_not_logged(
+@pytest.mark.parametrize(
+    ("failure", "status"),
+    [
+        (OperationalError("COMMIT", None, sqlite3.OperationalError("My IRA")), 503),
+        (RuntimeError("My IRA"), 500),
+    ],
+)
+async def test_a_failing_commit_leaves_nothing_and_nobody_hears(
     app: Any,
     client: httpx.AsyncClient,
+    *,
     command: str,
-    monkeypatch: pytest.MonkeyPatch,
+    failure: Exception,
+    status: int,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Also where the event asks for no audit, so that no statement is run before it is stored."""
+    """Also where the event asks for no audit."""
     path = await begun(client)
     await client.post(f"{path}/connect")
-    before, trail = await stored(app), await audited(app)
+    before = await stored(app), await audited(app), (await client.get("/connections")).json()
     caplog.set_level(logging.DEBUG, logger="dashtam_events.events")
 
-    async def lost(connection: ProviderConnection, **_options: Any) -> None:
-        raise VersionConflict(str(connection.stream), 2, 3)
+    def fail(_connection: object) -> None:
+        raise failure
 
-    monkeypatch.setattr(app.state.service.connections, "save", lost)
-    assert is_problem(await client.post(f"{path}/{command}"), 409)
-    assert (await stored(app), await audited(app)) == (before, trail)
+    engine = app.state.service.engine.sync_engine
+    event.listen(engine, "commit", fail)
+    answer = await client.post(f"{path}/{command}")
+    event.remove(engine, "commit", fail)
+    assert is_problem(answer, status)
+    assert "My IRA" not in answer.text
+    after = await stored(app), await audited(app), (await client.get("/connections")).json()
+    assert after == before
     assert caplog.records == []
 
 
@@ -125,20 +149,58 @@ async def test_an_audit_row_says_from_where(app: Any, client: httpx.AsyncClient)
     assert (record.trace_id, record.user_agent, record.ip_address) == (TRACE, "test", "127.0.0.1")
 
 
-async def test_rows_that_a_crash_kept_back_are_added_at_the_next_start(
-    example: ModuleType, tmp_path: Path
+@pytest.mark.parametrize(
+    "wanted",
+    [{"provider_slug": "a\0b", "alias": "x"}, {"provider_slug": "schwab", "alias": "\0secret"}],
+)
+async def test_what_the_events_refuse_is_a_problem_of_the_request(
+    app: Any, client: httpx.AsyncClient, wanted: dict[str, str]
 ) -> None:
-    user = next(iter(example.TOKENS.values()))
-    first = example.create_app(tmp_path)
-    async with first.router.lifespan_context(first):
-        connection = ProviderConnection.start(
-            user_id=user, provider_id=uuid4(), provider_slug="schwab"
-        )
-        await first.state.service.connections.save(connection, metadata={"ip_address": "192.0.2.7"})
-        assert await audited(first) == []
-    for _ in range(2):
-        again = example.create_app(tmp_path)
-        async with again.router.lifespan_context(again):
-            (record,) = (await AuditLog(again.state.service.engine).page()).records
-        assert record.action == "PROVIDER_CONNECTION_ATTEMPTED"
-        assert record.ip_address == "192.0.2.7"
+    refused = await client.post("/connections", json=wanted)
+    assert is_problem(refused, 422)
+    assert "secret" not in refused.text
+    assert (await stored(app), await audited(app)) == ([], [])
+
+
+async def test_a_held_lock_is_a_problem_for_now_and_reading_goes_on(
+    client: httpx.AsyncClient, file: Path
+) -> None:
+    path = await begun(client)
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for asked in ("/connections", f"{path}/connect"):
+            busy = await client.post(asked, json=WANTED)
+            assert is_problem(busy, 503)
+            assert busy.headers["retry-after"] == "1"
+        assert len((await client.get("/connections")).json()) == 1
+        assert len((await client.get("/audit")).json()) == 1
+    assert (await client.post(f"{path}/connect")).status_code == 200
+
+
+async def test_an_audit_that_cannot_be_written_keeps_the_events_from_being_stored(
+    app: Any, client: httpx.AsyncClient, file: Path
+) -> None:
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("ALTER TABLE audit_log RENAME TO lost")
+    assert is_problem(await client.post("/connections", json=WANTED), 500)
+    assert await stored(app) == []
+
+
+async def test_a_lost_race_is_a_conflict(
+    client: httpx.AsyncClient, example: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lost(*_given: object, **_options: object) -> None:
+        raise VersionConflict("connection", 0, 1)
+
+    monkeypatch.setattr(example.ConnectionRepository, "save", lost)
+    assert is_problem(await client.post("/connections", json=WANTED), 409)
+
+
+async def test_the_same_file_serves_again(example: ModuleType, file: Path) -> None:
+    for count in (1, 2):
+        app = example.create_app(file)
+        async with app.router.lifespan_context(app):
+            carrier = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=carrier, base_url="http://a") as client:
+                await client.post("/connections", json=WANTED, headers=ANN)
+            assert len(await audited(app)) == len(await stored(app)) == count
