@@ -1,6 +1,7 @@
 """Writing what a projection has yet to see, in a transaction that somebody else ends."""
 
 from sqlalchemy import func, select, true
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dashtam_events.store.protocol import EventStore
@@ -12,10 +13,11 @@ from dashtam_events.subscriptions.errors import (
     PartitionMismatch,
     ProjectionFailed,
     ProjectionOutdated,
+    SubscriptionTablesMissing,
 )
-from dashtam_events.subscriptions.sql.checkpoints import SQLCheckpointStore, lock, stored
+from dashtam_events.subscriptions.sql.checkpoints import lock, stored
 from dashtam_events.subscriptions.sql.projection import Projection
-from dashtam_events.subscriptions.sql.schema import parked_events, unavailable
+from dashtam_events.subscriptions.sql.schema import name_of, parked_events, unavailable
 
 __all__ = ["begun", "write_batch"]
 
@@ -26,8 +28,11 @@ async def write_batch(
     connection: AsyncConnection, projection: Projection, store: EventStore
 ) -> bool:
     """Write some events that a projection has yet to see; True where there are no more."""
-    async with unavailable(projection.name):
-        checkpoint = await begun(connection, projection)
+    try:
+        async with unavailable(projection.name):
+            checkpoint = await begun(connection, projection)
+    except SubscriptionTablesMissing:
+        raise SubscriptionTablesMissing(projection.name, "catch_up()") from None
     wanted = Filter(types=projection.types, categories=projection.categories)
     batch = await read_batch(store, checkpoint.position, wanted, _BATCH)
     for item in batch.items:
@@ -42,6 +47,7 @@ async def begun(connection: AsyncConnection, projection: Projection) -> Checkpoi
     """The checkpoint, which nobody else moves before this transaction ends.
 
     Raises:
+        SubscriptionTablesMissing: it was never begun.
         ProjectionOutdated: the tables are those of another version.
         ProjectionFailed: a projector has set an event aside.
         PartitionMismatch: it is written by a consumer group.
@@ -49,8 +55,7 @@ async def begun(connection: AsyncConnection, projection: Projection) -> Checkpoi
     name, version = projection.name, projection.version
     found = await stored(connection, name, true(), hold=True)
     if not found:
-        await SQLCheckpointStore(connection).begin(Checkpoint(subscription=name, version=version))
-        found = await stored(connection, name, true(), hold=True)
+        raise SubscriptionTablesMissing(name, "catch_up()")
     if len(found) != 1:
         raise PartitionMismatch(name, len(found), 1)
     checkpoint = found[0]
@@ -60,7 +65,7 @@ async def begun(connection: AsyncConnection, projection: Projection) -> Checkpoi
     earliest = select(func.min(table.position)).where(table.subscription == name)
     parked = await connection.scalar(earliest)
     if parked is not None:
-        raise ProjectionFailed(name, parked, "a projector has parked it: replay it")
+        raise ProjectionFailed(name, parked, "a projector has parked it: replay or drop it")
     return checkpoint
 
 
@@ -73,6 +78,13 @@ async def _apply(connection: AsyncConnection, projection: Projection, item: Item
         raise ProjectionFailed(projection.name, item.position, reason)
     try:
         await projection.apply(connection, item)
+    except SQLAlchemyError as error:
+        # It quotes the values of its statement, and must not stay as cause or context.
+        raised = name_of(error)
     except Exception as error:
         reason = f"applying {type_of(item)} raised {type(error).__name__}"
         raise ProjectionFailed(projection.name, item.position, reason) from error
+    else:
+        return
+    reason = f"applying {type_of(item)} raised {raised}"
+    raise ProjectionFailed(projection.name, item.position, reason)
