@@ -69,10 +69,47 @@ async def test_a_snapshot_that_is_older_than_the_lock_is_refused(
     async with asking(dsn) as connection:
         transaction = connection.transaction(isolation="repeatable_read")
         await transaction.start()
-        with pytest.raises(StoreUnavailable, match="READ COMMITTED"):
+        with pytest.raises(StoreUnavailable, match=r"READ COMMITTED.* will not help"):
             await store.within(connection).append(a_stream(), lit())
         await transaction.rollback()
     assert await log_of(store) == []
+
+
+async def test_a_connection_outside_of_a_transaction_is_refused(
+    store: PostgresEventStore, dsn: str
+) -> None:
+    async with asking(dsn) as connection:
+        inside = store.within(connection)
+        with pytest.raises(StoreUnavailable, match="in no transaction"):
+            await inside.append(a_stream(), lit())
+        async with connection.transaction():
+            await inside.append(a_stream(), lit())
+        with pytest.raises(StoreUnavailable, match="in no transaction"):
+            await inside.append(a_stream(), lit())
+    assert len(await log_of(store)) == 1
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["engine", "connection"])
+async def test_autocommit_is_refused(
+    store: PostgresEventStore, postgres: URL, engine: AsyncEngine, whole: bool
+) -> None:
+    alone = engine.execution_options(isolation_level="AUTOCOMMIT")
+    if whole:
+        alone = create_async_engine(postgres, isolation_level="AUTOCOMMIT")
+    for given in (alone.connect(), AsyncSession(alone)):
+        async with given as transaction:
+            with pytest.raises(StoreUnavailable, match=r"AUTOCOMMIT.* will not help"):
+                await store.within(transaction).append(a_stream(), lit())
+    await alone.dispose()
+    assert await log_of(store) == []
+
+
+async def test_a_session_of_another_database_is_refused_as_one(store: PostgresEventStore) -> None:
+    elsewhere = create_async_engine("sqlite+aiosqlite://")
+    async with AsyncSession(elsewhere) as session:
+        with pytest.raises(StoreUnavailable, match="one of another database"):
+            await store.within(session).append(a_stream(), lit())
+    await elsewhere.dispose()
 
 
 async def test_errors_of_the_callers_connection_are_errors_of_ours(

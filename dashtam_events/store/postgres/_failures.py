@@ -43,7 +43,10 @@ _REASONS = {
     "57P03": "the server is starting up or shutting down",
     "25006": "it cannot be written to: a standby, or a transaction for reading only",
     "25P02": "the transaction around it has failed already: roll it back",
-    "DE001": "appends need a transaction of isolation READ COMMITTED",
+    "DE001": (
+        "the transaction given to within() is of another isolation than READ COMMITTED, which "
+        "appends need: begin one with it, trying again will not help"
+    ),
 }
 
 

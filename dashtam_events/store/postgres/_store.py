@@ -171,6 +171,8 @@ class PostgresEventStore(RowStore):
 
         Raises:
             TypeError: it is none of them.
+            StoreUnavailable: when it is used, where it is outside of a transaction, in AUTOCOMMIT,
+                of another isolation or another database; trying again will not help.
         """
         fetch = borrowed(transaction, self._server)
         return TransactionStore(self, fetch, self._server, self._scribe, clocked=self._clocked)

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import asyncpg
 
+from dashtam_events.errors import StoreUnavailable
 from dashtam_events.recorded import Position, RecordedEvent, StreamId
 from dashtam_events.store._rows import (
     Draft,
@@ -25,6 +26,19 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
 
 __all__ = ["Transaction", "TransactionStore", "borrowed"]
+
+_NO_TRANSACTION = (
+    "the connection given to within() is in no transaction, and each append would be committed by "
+    "itself: begin one, trying again will not help"
+)
+_AUTOCOMMIT = (
+    "the transaction given to within() is of isolation AUTOCOMMIT, and each append would be "
+    "committed by itself: use READ COMMITTED, trying again will not help"
+)
+_ELSEWHERE = (
+    "the transaction given to within() is one of another database, or of another driver than "
+    "asyncpg: trying again will not help"
+)
 
 Transaction: TypeAlias = "AsyncConnection | AsyncSession | async_scoped_session[AsyncSession] | Any"
 """What a transaction may be given as; `Any` is a connection of asyncpg, which has no types."""
@@ -91,6 +105,8 @@ def borrowed(given: Any, server: Server) -> Fetch:
 def _of_driver(connection: Any, server: Server) -> Fetch:
     async def fetch(sql: str, *values: Any) -> Sequence[Any]:
         try:
+            if not (connection.is_in_transaction() or connection.is_closed()):
+                raise StoreUnavailable(server.shown, _NO_TRANSACTION)
             found: Sequence[Any] = await connection.fetch(sql, *values)
         except FOREIGN as error:
             failure = server.meaning(error)
@@ -111,6 +127,7 @@ def _of_sqlalchemy(given: "AsyncConnection | AsyncSession", server: Server) -> F
             await given.flush()
         try:
             connection = await given.connection() if isinstance(given, AsyncSession) else given
+            await _check(connection, server)
             return (await connection.exec_driver_sql(sql, values)).all()
         except DBAPIError as error:
             cause = error.orig and error.orig.__cause__
@@ -120,3 +137,13 @@ def _of_sqlalchemy(given: "AsyncConnection | AsyncSession", server: Server) -> F
         raise failure
 
     return fetch
+
+
+async def _check(connection: "AsyncConnection", server: Server) -> None:
+    """Refuse a connection on which an append cannot stand or fall with anything else."""
+    if (connection.dialect.name, connection.dialect.driver) != ("postgresql", "asyncpg"):
+        raise StoreUnavailable(server.shown, _ELSEWHERE)
+    # Asks nobody: SQLAlchemy knows it, also where the whole engine was made so.
+    raw = await connection.get_raw_connection()
+    if getattr(raw.dbapi_connection, "autocommit", False):
+        raise StoreUnavailable(server.shown, _AUTOCOMMIT)
