@@ -8,9 +8,10 @@ import pytest
 from dashtam_events.store import EventStore, InMemoryEventStore, SQLiteEventStore
 from dashtam_events.testing import HeldClock
 from tests.postgres_server import Open, dsn, open_store, postgres, schema
+from tests.processes.houses import House
 from tests.processes.orders import NOON, REGISTRY
 
-__all__ = ["clock", "dsn", "open_store", "postgres", "schema", "store"]
+__all__ = ["clock", "dsn", "house", "open_store", "postgres", "schema", "store"]
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])
@@ -29,3 +30,8 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 @pytest.fixture
 def clock() -> HeldClock:
     return HeldClock(NOON)
+
+
+@pytest.fixture
+def house(store: EventStore, clock: HeldClock) -> House:
+    return House(store, clock)

@@ -2,14 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
-from dashtam_events.errors import StoreBusy, StoreUnavailable
 from dashtam_events.event import DomainEvent
 from dashtam_events.processes import (
     CommandIssued,
@@ -21,20 +19,28 @@ from dashtam_events.recorded import EventMetadata, StreamId
 from dashtam_events.store import AppendResult, EventStore
 from dashtam_events.subscriptions import (
     CheckpointConflict,
-    CheckpointUnavailable,
     ConsumerGroup,
     InMemoryCheckpointStore,
     ParkedState,
     Parking,
-    Retry,
     SubscriptionState,
 )
 from dashtam_events.testing import FaultyEventStore, HeldClock
-from tests.postgres_server import Open, asking
+from tests.processes.houses import (
+    BEGUN,
+    ONE,
+    PLACED,
+    REMINDED,
+    RETRY,
+    TWO,
+    House,
+    begun,
+    have,
+    until,
+)
 from tests.processes.orders import (
     MINUTE,
     NOON,
-    REGISTRY,
     Command,
     Hands,
     OrderClosed,
@@ -50,47 +56,6 @@ from tests.processes.orders import (
     story,
     told,
 )
-
-ONE, TWO = order(1), order(2)
-PLACED = OrderPlaced(order=ONE, occurred_at=NOON)
-BEGUN = ["ProcessReacted", "DeadlineSet"]
-REMINDED = ["DeadlineReached", "ProcessReacted", "CommandIssued", "CommandExecuted"]
-
-
-async def at_once(_seconds: float) -> None:
-    """A pause that is none."""
-
-
-RETRY = Retry(attempts=2, sleep=at_once)
-
-
-class House:
-    """A store, where it is kept how far, a clock, and hands; runners come and go."""
-
-    def __init__(self, store: EventStore, clock: HeldClock) -> None:
-        self.store = store
-        self.clock = clock
-        self.checkpoints = InMemoryCheckpointStore()
-        self.hands = Hands()
-
-    def runner(self, store: EventStore | None = None, *, poll: float = 5.0) -> ProcessRunner:
-        return ProcessRunner(
-            Watch,
-            store or self.store,
-            self.hands,
-            checkpoints=self.checkpoints,
-            clock=self.clock.now,
-            retry=RETRY,
-            poll=poll,
-        )
-
-    async def happen(self, *events: DomainEvent) -> None:
-        await happen(self.store, *events)
-
-
-@pytest.fixture
-def house(store: EventStore, clock: HeldClock) -> House:
-    return House(store, clock)
 
 
 async def test_commands_are_executed_in_order_and_known_by_their_ids(house: House) -> None:
@@ -404,12 +369,6 @@ async def test_long_lives_are_loaded_from_snapshots(house: House) -> None:
     assert house.hands.commands == [Remind(order=ONE, since=NOON + 59 * MINUTE)]
 
 
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(10):
-        while not await condition():  # noqa: ASYNC110  # what is awaited is in a store
-            await asyncio.sleep(0.005)
-
-
 async def test_it_sleeps_until_the_next_deadline_or_the_next_event(store: EventStore) -> None:
     """By the clock on the wall; a poll of an hour does not wake it."""
     house = House(store, HeldClock())
@@ -457,117 +416,6 @@ async def test_a_clock_that_is_set_is_seen_within_the_poll(house: House) -> None
         await until(lambda: have(house, 1))
 
 
-async def test_a_store_that_fails_for_a_while_is_waited_for(house: House) -> None:
-    faulty = FaultyEventStore(house.store)
-    await house.happen(PLACED)
-    async with house.runner(faulty, poll=0.05) as runner:
-        await until(lambda: begun(house))
-        for verb in ("append", "read_stream", "wait", "read_all"):
-            faulty.fail(on=verb, nth=1, when="before")
-        faulty.fail(on="append", nth=2, when="after")
-        house.clock.advance(timedelta(minutes=10))
-        await until(lambda: have(house, 1))
-        assert faulty.unfired == 0
-        error = (await runner.health()).last_error
-        assert error is not None
-        assert error.type == StoreUnavailable.__name__
-    assert await told(house.store, ONE) == BEGUN + REMINDED
-
-
-AWAY = [
-    StoreBusy("store", 5.0),
-    StoreUnavailable("store", "gone"),
-    CheckpointUnavailable("watch", "OperationalError"),
-]
-
-
-@pytest.mark.parametrize("error", AWAY, ids=lambda error: type(error).__name__)
-@pytest.mark.parametrize("verb", ["append", "read_stream"])
-async def test_a_store_that_is_away_for_long_has_nothing_parked(
-    house: House, verb: Literal["append", "read_stream"], error: Exception
-) -> None:
-    faulty = FaultyEventStore(house.store)
-    for nth in range(1, 30):
-        faulty.fail(on=verb, nth=nth, error=error)
-    await house.happen(PLACED)
-    async with house.runner(faulty):
-        await until(lambda: begun(house))
-    assert faulty.unfired == 0
-    assert await house.checkpoints.parked() == ()
-
-
-@pytest.mark.parametrize("error", AWAY, ids=lambda error: type(error).__name__)
-async def test_a_command_whose_own_store_is_away_waits_for_it(
-    house: House, error: Exception
-) -> None:
-    await house.happen(PLACED, OrderPaid(order=ONE))
-    house.hands.errors = [error] * 20
-    async with house.runner():
-        await until(lambda: have(house, 22))
-    assert await house.checkpoints.parked() == ()
-    assert [type(each) for each in house.hands.commands] == [Send] * 21 + [Thank]
-
-
-async def test_run_once_raises_that_the_store_is_away_and_goes_on_from_there(house: House) -> None:
-    await house.happen(PLACED)
-    faulty = FaultyEventStore(house.store)
-    faulty.fail()
-    runner = house.runner(faulty)
-    with pytest.raises(StoreUnavailable):
-        await runner.run_once()
-    await runner.run_once()
-    assert await told(house.store, ONE) == BEGUN
-
-
-async def test_what_was_executed_is_not_executed_again_until_it_can_be_noted(house: House) -> None:
-    await house.happen(PLACED, OrderPaid(order=ONE))
-    faulty = FaultyEventStore(house.store)
-    async with house.runner(faulty):
-        # Both events are reacted to, and the command is executed, before the first fault.
-        for nth in range(3, 12):
-            faulty.fail(nth=nth)
-        await until(lambda: have(house, 2))
-    assert faulty.unfired == 0
-    assert [type(each) for each in house.hands.commands] == [Send, Thank]
-    assert (await told(house.store, ONE)).count("CommandExecuted") == 2
-
-
-async def test_what_was_parked_before_the_store_went_away_is_not_tried_again(
-    house: House,
-) -> None:
-    for each in (ONE, TWO):
-        await house.happen(OrderPlaced(order=each), OrderPaid(order=each))
-    house.hands.errors = [*[StoreBusy("store", 5.0)] * 20, ValueError("no such address")]
-    async with house.runner() as runner:
-        await until(lambda: have(house, 23))
-        failed = [each for _, each in await house.checkpoints.parked()]
-        assert (await runner.health()).state is SubscriptionState.RUNNING
-    assert [each.state for each in failed] == [ParkedState.FAILED, ParkedState.WAITING]
-    assert [each.order for each in house.hands.commands] == [ONE] + [TWO] * 22
-
-
-async def test_a_log_that_another_transaction_holds_is_waited_for(
-    open_store: Open, dsn: str, clock: HeldClock
-) -> None:
-    async with open_store(registry=REGISTRY, busy_timeout=0.02) as store, asking(dsn) as other:
-        house = House(store, clock)
-        await house.happen(PLACED)
-        holding = other.transaction()
-        await holding.start()
-        await store.within(other).append(StreamId("order", TWO), [OrderPlaced(order=None)])
-        async with house.runner() as runner:
-            await until(lambda: has_met(runner, "StoreBusy"))
-            await asyncio.sleep(0.3)
-            assert await house.checkpoints.parked() == ()
-            await holding.rollback()
-            await until(lambda: begun(house))
-
-
-async def has_met(runner: ProcessRunner, error: str) -> bool:
-    met = (await runner.health()).last_error
-    return met is not None and met.type == error
-
-
 async def test_a_deadline_behind_a_command_that_was_dropped_comes_unless_dropped_with_it(
     house: House,
 ) -> None:
@@ -600,12 +448,3 @@ async def test_events_of_a_stream_wait_always(house: House) -> None:
             checkpoints=house.checkpoints,
             parking=Parking(stream_waits=False),
         )
-
-
-async def have(house: House, count: int) -> bool:
-    await asyncio.sleep(0)
-    return len(house.hands.done) >= count
-
-
-async def begun(house: House) -> bool:
-    return await told(house.store, ONE) == BEGUN
