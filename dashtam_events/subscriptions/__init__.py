@@ -22,6 +22,7 @@ from dashtam_events.subscriptions.errors import (
     ProjectionHasDependents,
     ProjectionMismatch,
     ProjectionOutdated,
+    SubscriptionTablesMissing,
     TooManyParked,
 )
 from dashtam_events.subscriptions.following import follow
@@ -77,6 +78,7 @@ __all__ = [
     "Start",
     "Subscription",
     "SubscriptionState",
+    "SubscriptionTablesMissing",
     "TooManyParked",
     "Verdict",
     "classify",

@@ -94,6 +94,7 @@ class Runner(Living):
         Raises:
             CheckpointConflict: another runner moved the checkpoint; this one steps back.
             PartitionMismatch: it is one of a consumer group.
+            SubscriptionTablesMissing: `create_subscription_tables` was not called.
             TooManyParked: too many events failed.
             RuntimeError: it is running already.
         """

@@ -4,6 +4,7 @@ DashtamEventsError
 ├── CheckpointError            how far a subscription has come could not be kept
 │   ├── CheckpointConflict     another runner moved it
 │   ├── CheckpointUnavailable  the database underneath failed
+│   ├── SubscriptionTablesMissing  nobody made the tables
 │   └── PartitionMismatch      it was begun with another number of partitions
 ├── InboxUnavailable           an event could not be claimed, because the database failed
 ├── TooManyParked              a subscription stopped, because too many events failed in it
@@ -27,6 +28,7 @@ __all__ = [
     "ProjectionHasDependents",
     "ProjectionMismatch",
     "ProjectionOutdated",
+    "SubscriptionTablesMissing",
     "TooManyParked",
 ]
 
@@ -67,6 +69,18 @@ class CheckpointUnavailable(CheckpointError):
 
     def __str__(self) -> str:
         return f"{self.subscription}: the checkpoint cannot be reached: {self.reason}"
+
+
+class SubscriptionTablesMissing(CheckpointError):
+    """The tables of a subscription or a projection were never made; `remedy` is what makes them."""
+
+    def __init__(self, subscription: str, remedy: str) -> None:
+        super().__init__(subscription, remedy)
+        self.subscription = subscription
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.subscription}: its tables are not in this database: call {self.remedy} first"
 
 
 class PartitionMismatch(CheckpointError):
@@ -143,7 +157,8 @@ class ProjectionFailed(ProjectionError):
     def __str__(self) -> str:
         return (
             f"{self.projection}: the event at position {self.position} could not be written: "
-            f"{self.reason}; nothing was appended"
+            f"{self.reason}; nothing was appended; an event that was there before holds up every "
+            "append until it can be written, or until a Projector has parked it and it is dropped"
         )
 
 

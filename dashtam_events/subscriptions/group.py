@@ -13,7 +13,7 @@ from dashtam_events.subscriptions._life import Living
 from dashtam_events.subscriptions._log import SharedLog
 from dashtam_events.subscriptions._runner import UNAVAILABLE, Runner
 from dashtam_events.subscriptions._telling import Teller
-from dashtam_events.subscriptions.errors import CheckpointUnavailable
+from dashtam_events.subscriptions.errors import CheckpointUnavailable, SubscriptionTablesMissing
 from dashtam_events.subscriptions.health import GroupHealth, Health, SubscriptionState
 from dashtam_events.subscriptions.partitions import fair_share
 
@@ -95,6 +95,7 @@ class ConsumerGroup(Living):
 
         Raises:
             PartitionMismatch: the group was begun with another number of partitions.
+            SubscriptionTablesMissing: `create_subscription_tables` was not called.
             ProjectionOutdated: the tables are those of another version.
             TooManyParked: too many events failed.
             RuntimeError: it is running already.
@@ -209,5 +210,5 @@ class ConsumerGroup(Living):
         await asyncio.gather(*(each.task for each in self._holdings), return_exceptions=True)
         self._holdings = []
         self._log.close()
-        with suppress(CheckpointUnavailable):
+        with suppress(CheckpointUnavailable, SubscriptionTablesMissing):
             await self._checkpoints.leave(self.name, self.member)

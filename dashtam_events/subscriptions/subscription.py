@@ -41,7 +41,7 @@ class Subscription(Runner):
         handler: awaited with each recorded event.
         checkpoints: where the progress is kept.
         start: where to begin if the name never ran: `BEGINNING`, `NOW`, behind a position, or
-            with what was recorded at a time (aware) or later.
+            with what was recorded at a time (aware, and not to come) or later.
         types: event classes or stored names; this and the next two must all hold.
         categories: those that the registered events declare.
         subject: whom an event declares to be about.

@@ -221,6 +221,6 @@ async def test_a_database_that_is_broken_is_named_without_values(
     await open_doors(store, 1)
     await projector(store, Openings(), engine).run_once()
     async with engine.begin() as connection:
-        await connection.execute(text("DROP TABLE event_checkpoints"))
+        await connection.execute(text("ALTER TABLE event_checkpoints RENAME COLUMN epoch TO era"))
     with pytest.raises(CheckpointUnavailable, match="openings"):
         await SQLCheckpointStore(engine).load("openings")

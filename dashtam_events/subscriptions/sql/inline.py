@@ -33,7 +33,9 @@ from dashtam_events.store.protocol import (
     Expected,
     MetadataLike,
 )
+from dashtam_events.subscriptions.checkpoint import Checkpoint
 from dashtam_events.subscriptions.sql._catching_up import begun, write_batch
+from dashtam_events.subscriptions.sql.checkpoints import SQLCheckpointStore
 from dashtam_events.subscriptions.sql.projection import Projection
 from dashtam_events.subscriptions.sql.schema import (
     SUBSCRIPTION_METADATA,
@@ -123,6 +125,8 @@ class InlineProjections:
     async def _make(self, projection: Projection) -> None:
         async with self._begun() as connection:
             await create_missing(projection.name, connection, SUBSCRIPTION_METADATA)
+            first = Checkpoint(subscription=projection.name, version=projection.version)
+            await SQLCheckpointStore(connection).begin(first)
             await begun(connection, projection)
             await create_missing(projection.name, connection, projection.metadata)
 
@@ -146,6 +150,7 @@ class InlineProjections:
 
         Raises:
             ProjectionFailed: an event cannot be written into a projection; nothing was appended.
+            SubscriptionTablesMissing: `catch_up` was not called; nothing was appended.
             ProjectionOutdated: the tables are those of another version; nothing was appended.
             CheckpointError: how far a projection is could not be kept; nothing was appended.
         """

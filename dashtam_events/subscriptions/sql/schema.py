@@ -26,7 +26,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from dashtam_events.bus.session import check_savepoints, refused_as_dbapi
-from dashtam_events.subscriptions.errors import CheckpointUnavailable
+from dashtam_events.subscriptions.errors import (
+    CheckpointError,
+    CheckpointUnavailable,
+    SubscriptionTablesMissing,
+)
 
 __all__ = [
     "SUBSCRIPTION_METADATA",
@@ -44,6 +48,7 @@ __all__ = [
     "whole",
 ]
 
+_UNDEFINED_TABLE = "42P01"
 _Step = TypeVar("_Step", bound=Callable[..., Coroutine[Any, Any, Any]])
 
 Source = AsyncEngine | AsyncConnection
@@ -173,12 +178,21 @@ async def transaction(source: Source) -> AsyncGenerator[AsyncConnection, None]:
 
 @asynccontextmanager
 async def unavailable(subscription: str) -> AsyncGenerator[None, None]:
-    """Turn what the database raises into `CheckpointUnavailable`; its text may hold values."""
+    """Turn what the database raises into a `CheckpointError`; its text may hold values."""
     try:
         with refused_as_dbapi():
             yield
     except (SQLAlchemyError, OSError) as error:
-        raise_alone(CheckpointUnavailable(subscription, name_of(error)))
+        raise_alone(_failure(subscription, error))
+
+
+def _failure(subscription: str, error: SQLAlchemyError | OSError) -> CheckpointError:
+    said = str(getattr(error, "orig", None) or "")
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    is_missing = state == _UNDEFINED_TABLE or "no such table" in said
+    if is_missing and any(name in said for name in SUBSCRIPTION_METADATA.tables):
+        return SubscriptionTablesMissing(subscription, "create_subscription_tables(engine)")
+    return CheckpointUnavailable(subscription, name_of(error))
 
 
 def name_of(error: SQLAlchemyError | OSError) -> str:
