@@ -189,7 +189,9 @@ async def test_an_error_of_sql_undoes_no_more_than_the_append_either(
     async with engine.begin() as connection:
         joined = InlineProjections(store, connection, [view])
         await open_doors(joined, 1)
-        with pytest.raises(ProjectionFailed, match=r"raised (Integrity|UniqueViolation)Error") as caught:
+        with pytest.raises(
+            ProjectionFailed, match=r"raised (Integrity|UniqueViolation)Error"
+        ) as caught:
             await open_doors(joined, 2, 3)
         # Its own would quote the values of the statement.
         assert caught.value.__cause__ is caught.value.__context__ is None
