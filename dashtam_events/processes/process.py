@@ -72,7 +72,8 @@ class ProcessManager(FoldedProcess, Generic[_C]):
         if hasattr(cls, "stream_category"):
             cls._reactions.check_start(cls)
         if cls._folds != inherited and "snapshot_type" not in vars(cls):
-            cls.snapshot_type = None
+            # Said in the class body it would be the same; assigned, checkers take it for a new one.
+            type.__setattr__(cls, "snapshot_type", None)
 
     def __init__(self, id: UUID) -> None:
         super().__init__(id)

@@ -68,8 +68,8 @@ class ConsumerGroup(Living):
         if partitions < 1 or lease <= 0:
             raise ValueError("a group has one partition at least, and a lease some seconds")
         super().__init__()
-        self.name = runner.name
-        self.member = member or f"{platform.node()}:{os.getpid()}:{new_id().hex[-8:]}"
+        self.name: str = runner.name
+        self.member: str = member or f"{platform.node()}:{os.getpid()}:{new_id().hex[-8:]}"
         self._runner, self._checkpoints = runner, runner._checkpoints
         self._partitions, self._lease = partitions, lease
         self._teller = Teller(runner.name, runner._options.observer)
