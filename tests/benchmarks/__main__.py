@@ -152,7 +152,9 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="fail where a ratio has grown by half")
     options = parser.parse_args()
     if options.check and not BASELINE.is_file():
-        parser.error(f"there is no {BASELINE.name} to compare with: make one with --json {BASELINE}")
+        parser.error(
+            f"there is no {BASELINE.name} to compare with: make one with --json {BASELINE}"
+        )
     machine = {
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
