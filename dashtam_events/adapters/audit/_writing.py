@@ -1,6 +1,5 @@
 """Writing a record of the audit trail once, and telling why it could not be, without a value."""
 
-import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
@@ -12,7 +11,7 @@ from dashtam_events.adapters.audit.record import AuditRecord
 from dashtam_events.adapters.audit.schema import audit_log, audit_personal
 from dashtam_events.bus.protocol import DatabaseSession
 
-__all__ = ["failure_of", "to_its_end", "write"]
+__all__ = ["failure_of", "write"]
 
 _BUSY = "if your own transaction has the lock, pass publish its session"
 _INSERT_ONCE: dict[str, Any] = {
@@ -28,18 +27,6 @@ async def failure_of(writing: Coroutine[Any, Any, None]) -> str | None:
     except Exception as error:  # noqa: BLE001  # any driver's; none may leave, they quote values
         return _reason(error)
     return None
-
-
-async def to_its_end(writing: Coroutine[Any, Any, None]) -> None:
-    """Await it in a task, and let nobody be cancelled before that is done."""
-    task, cancelled = asyncio.create_task(writing), None
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
 
 
 async def write(session: DatabaseSession, record: AuditRecord) -> None:

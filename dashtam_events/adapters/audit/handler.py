@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.util import await_only
 
 from dashtam_events._clock import now
-from dashtam_events.adapters.audit._writing import failure_of, to_its_end, write
+from dashtam_events._uncut import to_its_end
+from dashtam_events.adapters.audit._writing import failure_of, write
 from dashtam_events.adapters.audit.record import AuditRecord, record_of
 from dashtam_events.bus.protocol import EventContext, OnError
 from dashtam_events.bus.session import SessionScope

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from dashtam_events._uncut import to_its_end
 from dashtam_events.errors import StoreClosed, StoreUnavailable
 from dashtam_events.store._arrivals import Arrivals
 from dashtam_events.store._rows import Draft, Scribe, Stored
-from dashtam_events.store._uncut import to_its_end
 from dashtam_events.store.postgres._batch import Pen
 from dashtam_events.store.postgres._listener import Listener
 from dashtam_events.store.postgres._migrating import bring_up, refuse_other_versions

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
+from dashtam_events._uncut import to_its_end
 from dashtam_events.errors import StoreClosed, StoreError, StoreUnavailable
 from dashtam_events.store._arrivals import Arrivals
 from dashtam_events.store._rows import Draft, Scribe, Stored
@@ -135,13 +136,9 @@ async def _in_thread(work: Callable[[], None]) -> None:
 
     thread = threading.Thread(target=run, name="dashtam-events-file")
     thread.start()
-    cancelled: asyncio.CancelledError | None = None
-    while not done.done():
-        try:
-            await asyncio.wait([done])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    thread.join()
-    failure = cancelled or done.result()
+    try:
+        failure = await to_its_end(done)
+    finally:
+        thread.join()
     if failure is not None:
         raise failure

@@ -7,10 +7,10 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
+from dashtam_events._uncut import to_its_end
 from dashtam_events.errors import MissingExtra, SavepointsNotReal, StoreError, StoreUnavailable
 from dashtam_events.recorded import Position
 from dashtam_events.store._rows import Draft, Scribe, Stored
-from dashtam_events.store._uncut import to_its_end
 from dashtam_events.store.protocol import EventStore
 from dashtam_events.store.sqlite._asking import AskingStore
 from dashtam_events.store.sqlite._connection import Answer, Connection

@@ -1,6 +1,5 @@
 """The tables of checkpoints, members and parked events, and how missing tables are made."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -25,6 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from dashtam_events._uncut import to_its_end
 from dashtam_events.bus.session import check_savepoints, refused_as_dbapi
 from dashtam_events.subscriptions.errors import (
     CheckpointError,
@@ -124,14 +124,7 @@ def whole(step: _Step) -> _Step:
 
     @wraps(step)
     async def uncut(*args: Any, **options: Any) -> Any:
-        task = asyncio.ensure_future(step(*args, **options))
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            await asyncio.wait([task])
-            if not task.cancelled():
-                task.exception()  # nobody is left to hear of it
-            raise
+        return await to_its_end(step(*args, **options))
 
     return cast("_Step", uncut)
 

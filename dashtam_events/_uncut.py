@@ -1,15 +1,15 @@
 """Work that is not cut short by a cancellation."""
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable
+from typing import TypeVar
 
 __all__ = ["to_its_end"]
 
 _T = TypeVar("_T")
 
 
-async def to_its_end(work: Coroutine[Any, Any, _T]) -> _T:
+async def to_its_end(work: Awaitable[_T]) -> _T:
     """Do something to its end, even where the caller is cancelled; then they are."""
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
