@@ -5,16 +5,15 @@ from collections.abc import Callable
 from datetime import datetime
 from operator import attrgetter
 from threading import RLock
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 from uuid import UUID
 
 import attrs
-import cattrs
 import msgspec
 
 from dashtam_events.codec._classes import stored_fields
 from dashtam_events.codec._compile import Forms
-from dashtam_events.codec._converter import EventConverter, make_converter
+from dashtam_events.codec._converter import is_strict
 from dashtam_events.codec._forms import Form, Mismatch
 from dashtam_events.codec._json import dumps, dumps_sorted, parse
 from dashtam_events.codec._leaves import LEAVES
@@ -25,6 +24,9 @@ from dashtam_events.errors import DecodingError, EncodingError, FutureSchemaVers
 from dashtam_events.event import DomainEvent
 from dashtam_events.recorded import EventMetadata, UnknownEvent
 from dashtam_events.registry import EventRegistry
+
+if TYPE_CHECKING:
+    import cattrs
 
 __all__ = ["EncodedEvent", "EventCodec"]
 
@@ -97,16 +99,16 @@ class EventCodec:
         registry: EventRegistry,
         *,
         limits: Limits = _LIMITS,
-        converter: cattrs.Converter | None = None,
+        converter: "cattrs.Converter | None" = None,
         strict: bool = False,
     ) -> None:
-        if converter is not None and not isinstance(converter, EventConverter):
+        if converter is not None and not is_strict(converter):
             raise TypeError("a converter of cattrs may coerce: pass one from make_converter()")
         self.registry = registry
         self.limits = limits
         self.unknown_fields: Counter[tuple[str, str]] = Counter()
         self._strict = strict
-        self._forms = Forms(converter or make_converter(), self._meet_unknown)
+        self._forms = Forms(converter, self._meet_unknown)
         self._plans: dict[type[DomainEvent], _Plan] = {}
         self._named: dict[str, _Plan] = {}
         self._compiling = RLock()

@@ -4,15 +4,17 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Any, Literal, NewType, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, NewType, get_args, get_origin
 
 import attrs
-import cattrs
 
 from dashtam_events.codec import _shapes
 from dashtam_events.codec._classes import class_form, stored_fields
 from dashtam_events.codec._forms import Form, Mismatch
 from dashtam_events.codec._leaves import LEAVES, text
+
+if TYPE_CHECKING:
+    import cattrs
 
 __all__ = ["Forms", "is_native", "native"]
 
@@ -39,10 +41,15 @@ def _ignored(_owner: str, _key: str) -> None:
 
 
 class Forms:
-    """The forms of types, each made once; `unknown(owner, key)` hears of keys that are no field."""
+    """The forms of types, each made once; `unknown(owner, key)` hears of keys that are no field.
+
+    `converter` holds the user's hooks, where there are any.
+    """
 
     def __init__(
-        self, converter: cattrs.Converter, unknown: Callable[[str, str], None] = _ignored
+        self,
+        converter: "cattrs.Converter | None" = None,
+        unknown: Callable[[str, str], None] = _ignored,
     ) -> None:
         self._converter, self._unknown = converter, unknown
         self._made: dict[Any, Form] = {}
@@ -58,7 +65,7 @@ class Forms:
         if kind is None:
             kind = type(None)
         if kind not in self._made:
-            form = self._hooked(kind) or self._native(kind)
+            form = self._hooked(kind, self._converter) or self._native(kind)
             if form is None:
                 raise LookupError(_HINT)
             self._made[kind] = form
@@ -89,9 +96,12 @@ class Forms:
 
         return Form(encode=encode, decode=decode)
 
-    def _hooked(self, kind: Any) -> Form | None:
+    def _hooked(self, kind: Any, converter: "cattrs.Converter | None") -> Form | None:
         """The form made of the user's own hooks; None where there are none for this type."""
-        encode, decode = self._hook_pair(kind)
+        if converter is None:
+            return None
+        encode = converter.get_unstructure_hook(kind)
+        decode: Callable[[Any, Any], Any] = converter.get_structure_hook(kind)
         if is_native(encode) and is_native(decode):
             return None
         if is_native(encode) or is_native(decode):
@@ -102,12 +112,6 @@ class Forms:
             encode=_checked(lambda value: _jsonable(encode(value)), f"a {name}"),
             decode=_checked(lambda raw: decode(raw, kind), f"a {name}, as its hook reads it"),
             fast=False,
-        )
-
-    def _hook_pair(self, kind: Any) -> tuple[Callable[[Any], Any], Callable[[Any, Any], Any]]:
-        return (
-            self._converter.get_unstructure_hook(kind),
-            self._converter.get_structure_hook(kind),
         )
 
     def _native(self, kind: Any) -> Form | None:

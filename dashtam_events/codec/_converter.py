@@ -1,51 +1,14 @@
 """The converter on which a service registers hooks for types of its own."""
 
-import types
-import typing
-from enum import Enum
-from pathlib import Path
-from typing import Any, get_origin
+from typing import TYPE_CHECKING
 
-import cattrs
+if TYPE_CHECKING:
+    import cattrs
 
-from dashtam_events.codec._compile import Forms, native
-
-__all__ = ["EventConverter", "make_converter"]
-
-_DISPATCHED_BY_CLASS = (str, bytes, int, float, Enum, Path)
-"""The classes for which cattrs brings hooks that a catch-all does not replace."""
+__all__ = ["is_strict", "make_converter"]
 
 
-class EventConverter(cattrs.Converter):
-    """A `cattrs.Converter` that coerces nothing: made by `make_converter`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        forms = Forms(self)
-
-        def unstructure_as(kind: Any) -> Any:
-            return native(lambda value: forms.of(kind).encode(value))
-
-        def structure_as(kind: Any) -> Any:
-            return native(lambda raw, _kind=None: forms.of(kind).decode(raw))
-
-        self.register_unstructure_hook_factory(lambda _kind: True, unstructure_as)
-        self.register_structure_hook_factory(lambda _kind: True, structure_as)
-        for kind in _DISPATCHED_BY_CLASS:
-            self.register_unstructure_hook(
-                kind, native(lambda value: forms.of(type(value)).encode(value))
-            )
-            self.register_structure_hook(kind, native(lambda raw, kind: forms.of(kind).decode(raw)))
-
-    def register_structure_hook(self, cl: Any, func: Any = None) -> Any:
-        """Register a hook; those for unions are kept where the catch-all does not hide them."""
-        if func is not None and get_origin(cl) in (typing.Union, types.UnionType):
-            return self.register_structure_hook_func(lambda kind: kind == cl, func)
-        register: Any = super().register_structure_hook
-        return register(cl, func)
-
-
-def make_converter() -> cattrs.Converter:
+def make_converter() -> "cattrs.Converter":
     """A converter to register hooks on for types of your own, and to pass to `EventCodec`.
 
     A hook for a type counts wherever the type occurs, also for one that the codec knows. Every
@@ -60,4 +23,13 @@ def make_converter() -> cattrs.Converter:
     Register the hooks before the codec is made. Used by itself, the converter is
     as strict as the codec, and unstructures to what `msgspec.json.encode` writes.
     """
+    from dashtam_events.codec._event_converter import EventConverter
+
     return EventConverter()
+
+
+def is_strict(converter: "cattrs.Converter") -> bool:
+    """Whether it is one that `make_converter` made."""
+    from dashtam_events.codec._event_converter import EventConverter
+
+    return isinstance(converter, EventConverter)
