@@ -72,7 +72,10 @@ class CheckpointUnavailable(CheckpointError):
 
 
 class SubscriptionTablesMissing(CheckpointError):
-    """The tables of a subscription or a projection were never made; `remedy` is what makes them."""
+    """The tables of a subscription, a projection or an inbox were never made.
+
+    `remedy` is what makes them; `subscription` is whose they are.
+    """
 
     def __init__(self, subscription: str, remedy: str) -> None:
         super().__init__(subscription, remedy)

@@ -156,7 +156,7 @@ async def test_a_database_that_fails_is_an_error_of_ours(
     engine: AsyncEngine, sessions: Sessions
 ) -> None:
     async with engine.begin() as connection:
-        await connection.execute(text("DROP TABLE event_inbox"))
+        await connection.execute(text("ALTER TABLE event_inbox RENAME COLUMN consumer TO whose"))
     async with sessions() as session:
         with pytest.raises(InboxUnavailable, match="ledger: the inbox cannot be reached") as failed:
             await INBOX.claim(session, uuid4())

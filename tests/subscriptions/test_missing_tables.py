@@ -1,7 +1,9 @@
 """A database without the tables: a mistake that waiting does not mend, and that is said."""
 
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
@@ -15,6 +17,7 @@ from dashtam_events.subscriptions import (
     SubscriptionTablesMissing,
 )
 from dashtam_events.subscriptions.sql import (
+    Inbox,
     InlineProjections,
     JoinableStore,
     Projector,
@@ -40,6 +43,16 @@ async def test_it_ends_a_subscription_and_names_what_makes_them(
         await asyncio.wait_for((ConsumerGroup(alone) if in_group else alone).run(), 10)
     said = "doors: its tables are not in this database: call create_subscription_tables(engine)"
     assert str(raised.value).startswith(said)
+
+
+async def test_an_inbox_without_its_table_names_what_makes_it(engine: AsyncEngine) -> None:
+    calls = "ledger: its tables are not in this database: call create_subscription_tables"
+    async with engine.connect() as connection:
+        with pytest.raises(SubscriptionTablesMissing, match=calls):
+            await Inbox("ledger").claim(connection, uuid4())
+        await connection.rollback()
+        with pytest.raises(SubscriptionTablesMissing, match=calls):
+            await Inbox("ledger").prune(connection, before=datetime.now(UTC))
 
 
 async def test_a_missing_table_of_somebody_else_is_not_taken_for_one_of_these(

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dashtam_events.subscriptions import CheckpointUnavailable
 from dashtam_events.subscriptions.errors import InboxUnavailable
-from dashtam_events.subscriptions.sql import Inbox
+from dashtam_events.subscriptions.sql import Inbox, create_subscription_tables
 from dashtam_events.subscriptions.sql.schema import unavailable
 
 MARK = "canary@example.org"
@@ -29,7 +29,9 @@ async def test_a_checkpoint_that_cannot_be_reached(engine: AsyncEngine) -> None:
 
 
 async def test_an_inbox_that_cannot_be_reached(engine: AsyncEngine) -> None:
+    await create_subscription_tables(engine)
     async with engine.connect() as connection:
+        await connection.execute(text("ALTER TABLE event_inbox RENAME COLUMN consumer TO whose"))
         with pytest.raises(InboxUnavailable) as caught:
             await Inbox("guests").claim(connection, uuid4())
     _assert_alone(caught.value)

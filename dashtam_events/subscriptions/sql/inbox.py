@@ -7,17 +7,14 @@ from uuid import UUID
 
 from sqlalchemy import Column, Index, String, Table, Uuid, delete
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
 
 from dashtam_events._clock import now
-from dashtam_events.bus.session import refused_as_dbapi
 from dashtam_events.subscriptions.errors import InboxUnavailable
 from dashtam_events.subscriptions.sql.schema import (
     SUBSCRIPTION_METADATA,
     UTCDateTime,
-    name_of,
-    raise_alone,
+    unavailable,
 )
 
 __all__ = ["Inbox"]
@@ -61,6 +58,7 @@ class Inbox:
 
         Raises:
             InboxUnavailable: the database failed: roll back, and let the event come again.
+            SubscriptionTablesMissing: `create_subscription_tables` was not called.
         """
         values = {"consumer": self.consumer, "event_id": event_id, "claimed_at": now()}
         async with self._at(transaction) as connection:
@@ -77,6 +75,7 @@ class Inbox:
 
         Raises:
             InboxUnavailable: the database failed.
+            SubscriptionTablesMissing: `create_subscription_tables` was not called.
         """
         old = (_claims.c.consumer == self.consumer, _claims.c.claimed_at < before)
         async with self._at(transaction) as connection:
@@ -84,12 +83,9 @@ class Inbox:
 
     @asynccontextmanager
     async def _at(self, transaction: _Transaction) -> AsyncGenerator[AsyncConnection, None]:
-        """The connection of a transaction; what the database raises may hold values."""
-        try:
-            with refused_as_dbapi():
-                if isinstance(transaction, AsyncConnection):
-                    yield transaction
-                else:
-                    yield await transaction.connection()
-        except (SQLAlchemyError, OSError) as error:
-            raise_alone(InboxUnavailable(self.consumer, name_of(error)))
+        """The connection of a transaction, and what becomes of the errors on it."""
+        async with unavailable(self.consumer, InboxUnavailable):
+            if isinstance(transaction, AsyncConnection):
+                yield transaction
+            else:
+                yield await transaction.connection()

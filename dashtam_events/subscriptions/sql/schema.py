@@ -26,11 +26,8 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from dashtam_events._uncut import to_its_end
 from dashtam_events.bus.session import check_savepoints, refused_as_dbapi
-from dashtam_events.subscriptions.errors import (
-    CheckpointError,
-    CheckpointUnavailable,
-    SubscriptionTablesMissing,
-)
+from dashtam_events.errors import DashtamEventsError
+from dashtam_events.subscriptions.errors import CheckpointUnavailable, SubscriptionTablesMissing
 
 __all__ = [
     "SUBSCRIPTION_METADATA",
@@ -170,22 +167,30 @@ async def transaction(source: Source) -> AsyncGenerator[AsyncConnection, None]:
 
 
 @asynccontextmanager
-async def unavailable(subscription: str) -> AsyncGenerator[None, None]:
-    """Turn what the database raises into a `CheckpointError`; its text may hold values."""
+async def unavailable(
+    who: str, failure: Callable[[str, str], DashtamEventsError] = CheckpointUnavailable
+) -> AsyncGenerator[None, None]:
+    """Turn what the database raises into `failure`, of which its text, with values, is no part.
+
+    Raises:
+        SubscriptionTablesMissing: in its place, where one of these tables was never made.
+    """
     try:
         with refused_as_dbapi():
             yield
     except (SQLAlchemyError, OSError) as error:
-        raise_alone(_failure(subscription, error))
+        if _is_missing(error):
+            remedy = "create_subscription_tables(engine)"
+            raise_alone(SubscriptionTablesMissing(who, remedy))
+        raise_alone(failure(who, name_of(error)))
 
 
-def _failure(subscription: str, error: SQLAlchemyError | OSError) -> CheckpointError:
+def _is_missing(error: SQLAlchemyError | OSError) -> bool:
+    """Whether a table is not there that is one of these."""
     said = str(getattr(error, "orig", None) or "")
     state = getattr(getattr(error, "orig", None), "sqlstate", None)
-    is_missing = state == _UNDEFINED_TABLE or "no such table" in said
-    if is_missing and any(name in said for name in SUBSCRIPTION_METADATA.tables):
-        return SubscriptionTablesMissing(subscription, "create_subscription_tables(engine)")
-    return CheckpointUnavailable(subscription, name_of(error))
+    is_absent = state == _UNDEFINED_TABLE or "no such table" in said
+    return is_absent and any(name in said for name in SUBSCRIPTION_METADATA.tables)
 
 
 def name_of(error: SQLAlchemyError | OSError) -> str:
