@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, Self, TypeVar
 from uuid import UUID
 
 from dashtam_events._clock import now as _now
@@ -22,7 +22,6 @@ from dashtam_events.subscriptions import (
     Subscription,
 )
 from dashtam_events.subscriptions._options import Part
-from dashtam_events.subscriptions._runner import UNAVAILABLE
 from dashtam_events.subscriptions.health import Observer
 from dashtam_events.subscriptions.retrying import Parking, Retry
 
@@ -50,9 +49,9 @@ class ProcessRunner(Subscription):
     behind a command that is parked, and dropping it gives it up. A deadline that is dropped
     does not come again.
 
-    Nothing is parked because a store is busy or away (`StoreBusy`, `StoreUnavailable`,
-    `CheckpointUnavailable`), whether the runner meets that or `execute` raises it: all wait until
-    it is over, and `run_once` raises it. What was executed then is noted and not executed again.
+    As with every subscription, nothing is parked because a store is busy or away, whether the
+    runner meets that or `execute` raises it: all wait until it is over, and `run_once` raises it.
+    What was executed then is noted and not executed again.
 
     The store must know `PROCESS_EVENTS`. Run one at a time under a name; a `ConsumerGroup` of one
     partition has others stand by and take over.
@@ -75,8 +74,6 @@ class ProcessRunner(Subscription):
         TypeError: the class declares no stream.
         ValueError: `parking` lets the later events of a stream go on.
     """
-
-    _passes: ClassVar[tuple[type[Exception], ...]] = (*Subscription._passes, *UNAVAILABLE)
 
     def __init__(
         self,

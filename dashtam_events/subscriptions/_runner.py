@@ -5,7 +5,7 @@ import copy
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable
 from itertools import count
-from typing import ClassVar, Self
+from typing import Self
 
 import attrs
 
@@ -35,6 +35,7 @@ from dashtam_events.subscriptions.errors import (
     CheckpointConflict,
     CheckpointError,
     CheckpointUnavailable,
+    InboxUnavailable,
     PartitionMismatch,
     ProjectionError,
     TooManyParked,
@@ -44,10 +45,10 @@ from dashtam_events.subscriptions.retrying import FailureWindow
 
 __all__ = ["UNAVAILABLE", "Runner", "Stopped"]
 
-UNAVAILABLE = (CheckpointUnavailable, StoreBusy, StoreUnavailable)
-"""What passes: it is waited for."""
-# A runner ends with these: none of them says anything about the event.
-_ENDS = (CheckpointError, ProjectionError, BusClosed, SessionRequired)
+UNAVAILABLE = (CheckpointUnavailable, InboxUnavailable, StoreBusy, StoreUnavailable)
+"""What passes: it is waited for, whoever meets it, also a handler."""
+# None of these says anything about the event: it is neither tried again nor set aside for them.
+_LEAVES_THE_BATCH = (*UNAVAILABLE, CheckpointError, ProjectionError, BusClosed, SessionRequired)
 
 
 class Stopped(Exception):  # nothing went wrong: it leaves a loop within a loop
@@ -56,9 +57,6 @@ class Stopped(Exception):  # nothing went wrong: it leaves a loop within a loop
 
 class Runner(Living):
     """Deals with the events of a store, a batch at a time, from where its checkpoint stands."""
-
-    # What an event is not tried again for, nor set aside: it leaves the batch.
-    _passes: ClassVar[tuple[type[Exception], ...]] = _ENDS
 
     def __init__(
         self, name: str, store: EventStore, checkpoints: CheckpointStore, options: Options
@@ -88,8 +86,9 @@ class Runner(Living):
     async def run(self) -> None:
         """Deal with what the store holds and with what is yet to come, until it is stopped.
 
-        While the store or the checkpoints cannot be reached it waits and tries again. Cancelled,
-        it ends at once; the events since the last checkpoint then come again.
+        While the store or the checkpoints cannot be reached, or a handler says so of a store or
+        an inbox, it waits and tries again. Cancelled, it ends at once; the events since the last
+        checkpoint then come again.
 
         Raises:
             CheckpointConflict: another runner moved the checkpoint; this one steps back.
@@ -109,7 +108,8 @@ class Runner(Living):
     async def run_once(self) -> Position | None:
         """Deal with all that the store holds by now; returns the position that was reached.
 
-        Raises what `run` raises, and what the store and the checkpoints raise.
+        Raises what `run` raises, and what `run` waits for: `StoreBusy`, `StoreUnavailable`,
+        `CheckpointUnavailable` and `InboxUnavailable`.
         """
         with self._alive():
             self._begin_anew()
@@ -310,7 +310,7 @@ class Runner(Living):
             started = asyncio.get_running_loop().time()
             try:
                 await call()
-            except self._passes:
+            except _LEAVES_THE_BATCH:
                 raise
             except Exception as error:  # noqa: BLE001  # whatever a handler raises is dealt with
                 place = self._teller.note(error)

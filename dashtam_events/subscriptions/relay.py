@@ -65,6 +65,7 @@ class Relay(Subscription):
     that does not go through is tried until it does, and those behind it wait, in `run_once` too:
     a receiver that is away for a day misses nothing, and only what fails for good is parked (see
     `classify`). An event that no class is registered for is passed on as an `UnknownEvent`.
+    Where a publisher itself says that a store is busy or away, `run_once` raises that.
 
     Where the process dies, or is cancelled, the events since the last checkpoint are published
     again: `event_id` is the key by which the receiver knows them. On a bus in the same process a

@@ -28,7 +28,9 @@ class Subscription(Runner):
     batch: where the process dies, the events since then come again, so a handler that must not
     act twice remembers `event_id`. Not more than a batch is in memory. Events that fail for good
     are set aside in the write that moves the checkpoint (see `Retry` and `Parking`), and so are
-    those that cannot be read or that no class is registered for.
+    those that cannot be read or that no class is registered for. Nothing is set aside because a
+    store, an inbox or the checkpoints are busy or away (`StoreBusy`, `StoreUnavailable`,
+    `InboxUnavailable`, `CheckpointUnavailable`), also where the handler meets that.
 
     Run it with `await subscription.run()`, for example in a task group, or with `async with`,
     which stops it at its end. Run one at a time under a name: another one that moves the

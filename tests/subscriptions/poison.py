@@ -30,6 +30,7 @@ class Handler:
         self.tries: Counter[int] = Counter()
         self.mistakes: set[int] = set()
         self.failing: dict[int, int] = {}
+        self.error: Exception = Broken("a secret value")
 
     async def __call__(self, recorded: RecordedEvent) -> None:
         number: int = recorded.event.number  # type: ignore[attr-defined]  # all of these have one
@@ -37,7 +38,7 @@ class Handler:
         if number in self.mistakes:
             raise ValueError("a secret value")
         if self.failing.get(number, 0) >= self.tries[number]:
-            raise Broken("a secret value")
+            raise self.error
         self.dealt.append(number)
         self.seen.append(recorded)
 
