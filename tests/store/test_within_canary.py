@@ -1,4 +1,4 @@
-"""No error of a store in the caller's transaction tells a personal value, nor does its chain."""
+"""No error of a store in a transaction tells a personal value, nor does its chain."""
 
 import asyncio
 import traceback
@@ -15,6 +15,7 @@ from dashtam_events.event import DomainEvent, event
 from dashtam_events.privacy import personal
 from dashtam_events.registry import EventRegistry
 from dashtam_events.store import SQLiteEventStore
+from dashtam_events.store.postgres import migrate
 from dashtam_events.testing._store_samples import a_stream
 from tests.postgres_server import Open, asking
 
@@ -33,6 +34,12 @@ RAISES = """
 CREATE FUNCTION {0}.refuse() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE 'not %', convert_from(NEW.data, 'UTF8'); END $$;
 CREATE TRIGGER refuse BEFORE INSERT ON {0}.events FOR EACH ROW EXECUTE FUNCTION {0}.refuse();
+"""
+
+TAKEN = """
+CREATE SCHEMA {0};
+CREATE TABLE {0}.guests AS SELECT '{1}' AS email;
+CREATE VIEW {0}.migrations AS SELECT email::integer AS version FROM {0}.guests;
 """
 
 
@@ -111,6 +118,15 @@ async def test_where_a_trigger_raises(open_store: Open, dsn: str, schema: str) -
             await _refused(store.within(other))
         await _refused(store)
     await engine.dispose()
+
+
+async def test_where_a_migration_fails(dsn: str, schema: str) -> None:
+    """Here over what stands in a table of somebody else, which the server quotes."""
+    async with asking(dsn) as connection:
+        await connection.execute(TAKEN.format(schema, MARK))
+    with pytest.raises(StoreUnavailable) as caught:
+        await migrate(dsn, schema=schema)
+    _assert_silent(caught.value)
 
 
 async def test_in_sqlite(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 
+from dashtam_events._alone import raise_alone
 from dashtam_events.errors import StoreUnavailable
 from dashtam_events.store.postgres._failures import FOREIGN
 from dashtam_events.store.postgres._schema import (
@@ -98,7 +99,7 @@ async def _at_work(server: Server) -> AsyncGenerator[Any, None]:
         async with connection.transaction(isolation="read_committed"):
             yield connection
     except FOREIGN as error:
-        raise server.meaning(error) from error
+        raise_alone(server.meaning(error))
     finally:
         connection.terminate()
 

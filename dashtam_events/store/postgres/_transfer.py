@@ -7,6 +7,7 @@ from uuid import UUID
 
 import attrs
 
+from dashtam_events._alone import raise_alone
 from dashtam_events.errors import StoreUnavailable
 from dashtam_events.store._drafts import Row
 from dashtam_events.store._transfer import ATTACHMENT_COLUMNS, EVENT_COLUMNS, AttachmentRow
@@ -138,12 +139,7 @@ class RawPostgres:
         try:
             yield
         except FOREIGN as error:
-            failure = self.server.meaning(error)
-            try:
-                raise failure
-            finally:
-                # What is quoted in the foreign error is read there too.
-                failure.__context__ = None
+            raise_alone(self.server.meaning(error))
 
 
 def _row(record: Any) -> Row:

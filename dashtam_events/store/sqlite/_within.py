@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
+from dashtam_events._alone import raise_alone
 from dashtam_events._uncut import to_its_end
 from dashtam_events.errors import MissingExtra, SavepointsNotReal, StoreError, StoreUnavailable
 from dashtam_events.recorded import Position
@@ -79,12 +80,8 @@ class TransactionStore(AskingStore):
         try:
             yield
         except (sqlite3.Error, SQLAlchemyError) as error:
-            failure = self._meaning(error, time.monotonic() - started)
-            try:
-                raise failure
-            finally:
-                # SQLAlchemy quotes the values of a statement, and is read there too.
-                failure.__context__ = None
+            # SQLAlchemy quotes the values of a statement.
+            raise_alone(self._meaning(error, time.monotonic() - started))
 
     def _meaning(self, error: sqlite3.Error | SQLAlchemyError, waited: float) -> StoreError:
         cause = error.orig if isinstance(error, DBAPIError) else error

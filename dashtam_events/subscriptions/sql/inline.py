@@ -19,6 +19,7 @@ from uuid import UUID
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
+from dashtam_events._alone import raise_alone
 from dashtam_events._frozen import EMPTY
 from dashtam_events.bus.session import refused_as_dbapi
 from dashtam_events.errors import StoreUnavailable
@@ -41,7 +42,6 @@ from dashtam_events.subscriptions.sql.schema import (
     SUBSCRIPTION_METADATA,
     create_missing,
     name_of,
-    raise_alone,
     transaction,
     unavailable,
     whole,

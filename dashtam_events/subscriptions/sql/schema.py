@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import wraps
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import (
     BigInteger,
@@ -24,6 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from dashtam_events._alone import raise_alone
 from dashtam_events._uncut import to_its_end
 from dashtam_events.bus.session import check_savepoints, refused_as_dbapi
 from dashtam_events.errors import DashtamEventsError
@@ -39,7 +40,6 @@ __all__ = [
     "group_members",
     "name_of",
     "parked_events",
-    "raise_alone",
     "transaction",
     "unavailable",
     "whole",
@@ -196,14 +196,3 @@ def _is_missing(error: SQLAlchemyError | OSError) -> bool:
 def name_of(error: SQLAlchemyError | OSError) -> str:
     """What the driver calls an error: all that may be told of it."""
     return type(getattr(error, "orig", None) or error).__name__
-
-
-def raise_alone(error: Exception) -> NoReturn:
-    """Raise in a context manager, without the foreign error, which quotes values.
-
-    Those who report errors read the context too, so that `from None` would not do.
-    """
-    try:
-        raise error
-    finally:
-        error.__context__ = None
