@@ -67,10 +67,14 @@ def replay(target: str, subscription: str, positions: tuple[int, ...], *, everyt
 @parked.command()
 @click.argument("subscription")
 @click.argument("positions", type=int, nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="All, also those that only wait.")
+@click.option("--all", "everything", is_flag=True, help="All, also those that only wait; for good.")
 @click.pass_obj
 def drop(target: str, subscription: str, positions: tuple[int, ...], *, everything: bool) -> None:
-    """Forget parked events: the SUBSCRIPTION never deals with them."""
+    """Forget parked events: the SUBSCRIPTION never deals with them.
+
+    What is dropped does not come again: neither an event, nor the deadline of a process manager,
+    which sets no other in its place. To have them dealt with, use replay.
+    """
     chosen = _chosen(positions, everything=everything)
 
     async def forget(kept: "SQLCheckpointStore") -> None:

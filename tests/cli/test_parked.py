@@ -57,6 +57,13 @@ def test_parked_events_are_dropped(file: Path) -> None:
     assert call("parked", file, "list").output == "nothing is parked\n"
 
 
+def test_the_help_warns_that_what_is_dropped_does_not_come_again(file: Path) -> None:
+    said = " ".join(call("parked", file, "drop", "--help").output.split())
+    assert "What is dropped does not come again" in said
+    assert "the deadline of a process manager" in said
+    assert "also those that only wait; for good" in said
+
+
 @pytest.mark.parametrize("arguments", [("replay", "mail"), ("drop", "mail", "1", "--all")])
 def test_positions_or_all_are_to_be_given(file: Path, arguments: tuple[str, ...]) -> None:
     refused = call("parked", file, *arguments)
