@@ -11,7 +11,7 @@ from collections.abc import (
     Sequence,
 )
 from collections.abc import Set as AbstractSet
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, get_args, get_origin
 
 import attrs
@@ -111,8 +111,8 @@ def _checked(cls: type, field: "attrs.Attribute[Any]") -> "attrs.Attribute[Any]"
         _refuse(cls, field, "is private: give it a name without an underscore")
     kinds = _parts(field.type)
     if datetime in kinds:
-        validators = [_aware] + ([field.validator] if field.validator else [])
-        field = field.evolve(validator=attrs.validators.and_(*validators))
+        own = field.validator
+        field = field.evolve(validator=attrs.validators.and_(_aware, own) if own else _aware)
     if datetime in kinds or Mapping in kinds:
         given = [field.converter] if field.converter else []
         field = field.evolve(converter=attrs.converters.pipe(*given, kept) if given else kept)
@@ -182,7 +182,7 @@ def _aware(_instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> 
 
 def _has_naive(value: Any) -> bool:
     if isinstance(value, datetime):
-        return value.utcoffset() is None
+        return value.tzinfo is not UTC and value.utcoffset() is None
     if isinstance(value, Mapping):
         return any(map(_has_naive, value.values()))
     return isinstance(value, (tuple, frozenset)) and any(map(_has_naive, value))

@@ -1,7 +1,7 @@
 """What the fields of events hold: a mapping that never changes, instants without a zone's name."""
 
 from collections.abc import ItemsView, Iterator, Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime, timezone
 from typing import Any, TypeVar
 
 __all__ = ["EMPTY", "FrozenDict", "kept"]
@@ -57,6 +57,8 @@ def kept(value: Any) -> Any:
     the name alone does not say which instant is meant in the hour that autumn repeats, so it
     would not equal what is read back.
     """
+    if type(value) is datetime and value.tzinfo is UTC:
+        return value
     if isinstance(value, datetime):
         return _at_its_offset(value)
     if isinstance(value, Mapping):

@@ -39,7 +39,9 @@ _E = TypeVar("_E", bound="DomainEvent")
 
 
 def _utc(value: Any) -> Any:
-    if not isinstance(value, datetime) or value.tzinfo is UTC or value.utcoffset() is None:
+    if type(value) is datetime and value.tzinfo is UTC:
+        return value
+    if not isinstance(value, datetime) or value.utcoffset() is None:
         return value
     return value.astimezone(UTC)
 

@@ -15,7 +15,7 @@ from dashtam_events.errors import InvalidEventClass
 from dashtam_events.event import DomainEvent
 from dashtam_events.privacy import privacy_of
 
-__all__ = ["Fields", "class_form", "stored_fields"]
+__all__ = ["Fields", "checking", "class_form", "compiled", "locals_of", "stored_fields"]
 
 Fields = dict[str, "tuple[attrs.Attribute[Any], Form]"]
 """The stored fields of a class by name, each with the form of its type."""
@@ -92,24 +92,45 @@ def _encoder(cls: Any, fields: Fields) -> Callable[[Any], Any]:
 
     Calling a function for each field would take longer than writing the JSON does.
     """
-    names: dict[str, Any] = dict(NAMES) | {"cls": cls, "Mismatch": Mismatch}
+    pairs = ", ".join(f"{name!r}: {local}" for name, local in locals_of(fields).items())
     lines = [
         "def encode_instance(value):",
+        *checking(cls, fields, [form.passes for _, form in fields.values()]),
+        f"    return {{{pairs}}}",
+    ]
+    return compiled(cls, fields, lines, {})["encode_instance"]
+
+
+def locals_of(fields: Fields) -> dict[str, str]:
+    """The variable of a generated function that holds each field."""
+    return {name: f"v{place}" for place, name in enumerate(fields)}
+
+
+def checking(cls: Any, fields: Fields, passes: list[str]) -> list[str]:
+    """Lines that take the fields out of `value`, each as its form gives it."""
+    lines = [
         "    if type(value) is not cls:",
         f"        raise Mismatch({'a ' + cls.__name__!r})",
     ]
-    for place, (name, (_, form)) in enumerate(fields.items()):
-        names[f"encode_{place}"] = placed(form.encode, f".{name}")
+    for (name, local), expression in zip(locals_of(fields).items(), passes, strict=True):
         lines += [
-            f"    v{place} = value.{name}",
-            f"    if not ({form.passes.format(v=f'v{place}')}):",
-            f"        v{place} = encode_{place}(v{place})",
+            f"    {local} = value.{name}",
+            f"    if not ({expression.format(v=local)}):",
+            f"        {local} = encode_{local}({local})",
         ]
-    pairs = ", ".join(f"{name!r}: v{place}" for place, name in enumerate(fields))
-    source = "\n".join([*lines, f"    return {{{pairs}}}"])
-    code = compile(source, f"<codec of {cls.__qualname__}>", "exec")
-    exec(code, names)  # noqa: S102  # made of names of fields and expressions of this room alone
-    return cast("Callable[[Any], Any]", names["encode_instance"])
+    return lines
+
+
+def compiled(
+    cls: Any, fields: Fields, lines: list[str], names: dict[str, Any]
+) -> dict[str, Callable[[Any], Any]]:
+    """The functions that the lines define, by name; they are about an instance of the class."""
+    known: dict[str, Any] = {**NAMES, "cls": cls, "Mismatch": Mismatch, **names}
+    for (field, local), (_, form) in zip(locals_of(fields).items(), fields.values(), strict=True):
+        known[f"encode_{local}"] = placed(form.encode, f".{field}")
+    code = compile("\n".join(lines), f"<codec of {cls.__qualname__}>", "exec")
+    exec(code, known)  # noqa: S102  # made of names of fields and expressions of this room alone
+    return known
 
 
 def _decoder(cls: Any, fields: Fields, unknown: Callable[[str], None]) -> Callable[[Any], Any]:

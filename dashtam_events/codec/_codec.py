@@ -3,9 +3,8 @@
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
-from operator import attrgetter
 from threading import RLock
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from uuid import UUID
 
 import attrs
@@ -14,11 +13,12 @@ import msgspec
 from dashtam_events.codec._classes import stored_fields
 from dashtam_events.codec._compile import Forms
 from dashtam_events.codec._converter import is_strict
+from dashtam_events.codec._encoded import EncodedEvent, writing
 from dashtam_events.codec._forms import Form, Mismatch
-from dashtam_events.codec._json import dumps, dumps_sorted, parse
+from dashtam_events.codec._json import dumps_sorted, parse
 from dashtam_events.codec._leaves import LEAVES
 from dashtam_events.codec._limits import Limits
-from dashtam_events.codec._privacy import seal, unseal
+from dashtam_events.codec._privacy import unseal
 from dashtam_events.declaration import EventSpec, Privacy
 from dashtam_events.errors import DecodingError, EncodingError, FutureSchemaVersion, LimitExceeded
 from dashtam_events.event import DomainEvent
@@ -28,50 +28,29 @@ from dashtam_events.registry import EventRegistry
 if TYPE_CHECKING:
     import cattrs
 
-__all__ = ["EncodedEvent", "EventCodec"]
+__all__ = ["EventCodec"]
 
 _T = TypeVar("_T")
 _LIMITS = Limits()
 _METADATA = "EventMetadata"
 _MOST_UNKNOWN = 1_000
-_new = tuple.__new__
-
-
-class EncodedEvent(NamedTuple):
-    """An event as it is stored: `data` is one JSON object, read by `name` and schema `version`.
-
-    `subject` is whom the event declares to be about, as text. The repr does not show the bytes.
-    """
-
-    name: str
-    version: int
-    data: bytes
-    subject: str | None = None
-
-    def __repr__(self) -> str:
-        return (
-            f"EncodedEvent(name={self.name!r}, version={self.version}, "
-            f"data=<{len(self.data)} bytes>)"
-        )
 
 
 @attrs.frozen(kw_only=True)
 class _Plan:
     """All that the codec does for one event class, worked out once.
 
-    Written data of up to `sure` bytes is within the limits, and so is data to be read of up to
-    `short`. `read` is the fast reading, None where the class has none.
+    Data to be read of up to `short` bytes is within the limits. `read` is the fast reading, None
+    where the class has none.
     """
 
     spec: EventSpec
     name: str
     version: int
     form: Form
-    sure: int
     short: int
-    encode: Callable[[Any], dict[str, Any]]
-    read: Callable[[bytes], Any] | None
-    subject: Callable[[Any], str | None] | None
+    encode: Callable[[Any], EncodedEvent]
+    read: Callable[[bytes], DomainEvent | None] | None
 
 
 class EventCodec:
@@ -129,20 +108,13 @@ class EventCodec:
             if isinstance(event, UnknownEvent):
                 return self._as_it_was(event)
             plan = self._plan(type(event))
-        name = plan.name
         try:
-            data = dumps(plan.encode(event))
+            return plan.encode(event)
         except Mismatch as found:
             mismatch = found
         except RecursionError:
-            raise LimitExceeded(name, "depth", self.limits.max_depth) from None
-        else:
-            if len(data) > plan.sure:
-                self.limits.check(name, data)
-            subject = None if plan.subject is None else plan.subject(event)
-            # What calling the class comes to, at half the cost.
-            return _new(EncodedEvent, (name, plan.version, data, subject))
-        raise EncodingError(name, mismatch.path, mismatch.expected)
+            raise LimitExceeded(plan.name, "depth", self.limits.max_depth) from None
+        raise EncodingError(plan.name, mismatch.path, mismatch.expected)
 
     def decode(self, encoded: EncodedEvent) -> DomainEvent:
         """The event that was stored; an `UnknownEvent` where no class is registered for it.
@@ -165,7 +137,7 @@ class EventCodec:
         if len(data) > plan.short:
             self.limits.check(name, data)
         if version == plan.version and plan.read is not None:
-            event = _read_as_written(plan.read, plan.form, data)
+            event = plan.read(data)
             if event is not None:
                 return event
         self.limits.check(name, data)
@@ -209,18 +181,19 @@ class EventCodec:
         spec = self.registry.spec_of(cls)
         with self._compiling:
             form = self._forms.of_class(cls, spec.name)
+            fields = stored_fields(cls, self._forms.of)
             flat, limits = self._is_flat(spec), self.limits
+            sure = limits.max_bytes if flat else -1
+            write = writing(cls, spec, fields, form, limits, sure=sure)
             plan = _Plan(
                 spec=spec,
                 name=spec.name,
                 version=spec.version,
                 form=form,
-                sure=limits.max_bytes if flat else -1,
                 # Shorter data has too few items for a limit; its depth shows when it is compared.
                 short=min(limits.max_bytes, limits.max_items) if flat else -1,
-                encode=_sealing(spec, form),
-                read=_reader(cls, form),
-                subject=_subject(spec.subject),
+                encode=write.encode,
+                read=_reader(cls, form, write.data),
             )
             self._plans[cls] = self._named[spec.name] = plan
         return plan
@@ -276,46 +249,29 @@ class EventCodec:
         self.unknown_fields[owner, shown] += 1
 
 
-def _sealing(spec: EventSpec, form: Form) -> Callable[[Any], dict[str, Any]]:
-    if not spec.fields_of(Privacy.PERSONAL):
-        return form.encode
-    return lambda event: seal(spec, form.encode(event))
-
-
-def _reader(cls: type[DomainEvent], form: Form) -> Callable[[bytes], Any] | None:
-    if not form.fast:
-        return None
-    try:
-        return msgspec.json.Decoder(cls).decode
-    except (TypeError, NotImplementedError):
-        return None
-
-
-def _read_as_written(read: Callable[[bytes], Any], form: Form, data: bytes) -> DomainEvent | None:
-    """The event, where the data is to the byte what it is written as; otherwise None.
+def _reader(
+    cls: type[DomainEvent], form: Form, write: Callable[[Any], bytes]
+) -> Callable[[bytes], DomainEvent | None] | None:
+    """What reads an event where the data is to the byte what it is written as; None otherwise.
 
     Equal bytes mean that nothing was coerced, doubled, left out or loosely written. Whatever
     else there is to say about the data, the exact reading says it.
     """
+    if not form.fast:
+        return None
     try:
-        event: DomainEvent = read(data)
-        return event if dumps(form.encode(event)) == data else None
-    except Exception:  # noqa: BLE001  # msgspec's errors and those of any validator
+        read = msgspec.json.Decoder(cls).decode
+    except (TypeError, NotImplementedError):
         return None
 
+    def read_as_written(data: bytes) -> DomainEvent | None:
+        try:
+            event = read(data)
+            return event if write(event) == data else None
+        except Exception:  # noqa: BLE001  # msgspec's errors and those of any validator
+            return None
 
-def _subject(field: str | None) -> Callable[[Any], str | None] | None:
-    if field is None:
-        return None
-    value_of = attrgetter(field)
-
-    def subject(event: Any) -> str | None:
-        value = value_of(event)
-        if type(value) is UUID:
-            return dumps(value)[1:-1].decode()  # a quarter of the time that str takes
-        return None if value is None else str(value)
-
-    return subject
+    return read_as_written
 
 
 def _identity(raw: dict[str, Any], field: str, kind: type) -> Any:

@@ -32,14 +32,16 @@ class Form:
     `encode` checks a value and gives what `msgspec` writes as JSON, `decode` takes parsed JSON;
     both raise `Mismatch`. `fast` says that `msgspec` reads the type just as `decode` does, so
     far as the JSON is what `encode` leads to. `passes` is a Python expression about `{v}`, true
-    only of values that `encode` would give back as they are: it saves the call. A `flat` form
-    leads to JSON without arrays and objects.
+    only of values that `encode` would give back as they are: it saves the call. `plain` is the
+    same, but leaves text unread: true also of text that JSON has to escape, or that is no Unicode.
+    A `flat` form leads to JSON without arrays and objects.
     """
 
     encode: Callable[[Any], Any]
     decode: Callable[[Any], Any]
     fast: bool = True
     passes: str = "False"
+    plain: str = attrs.field(default=attrs.Factory(lambda form: form.passes, takes_self=True))
     flat: bool = False
 
 

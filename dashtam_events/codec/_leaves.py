@@ -165,10 +165,13 @@ def _leaf(encode: Callable[[Any], Any], decode: Callable[[Any], Any], passes: st
     return Form(encode=encode, decode=decode, passes=passes, flat=True)
 
 
+_TEXT_PASSES = "type({v}) is str and {v}.isascii() and '\\0' not in {v}"
 _INTEGER_PASSES = "type({v}) is int and -MAX_INTEGER <= {v} <= MAX_INTEGER"
 LEAVES: Mapping[Any, Form] = MappingProxyType(
     {
-        str: _leaf(text, text, "type({v}) is str and {v}.isascii() and '\\0' not in {v}"),
+        str: Form(
+            encode=text, decode=text, passes=_TEXT_PASSES, plain="type({v}) is str", flat=True
+        ),
         int: _leaf(_integer, _integer, _INTEGER_PASSES),
         float: _leaf(_number, _number, "type({v}) is float and isfinite({v})"),
         bool: _leaf(_truth, _truth, "{v} is True or {v} is False"),

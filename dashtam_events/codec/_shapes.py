@@ -24,6 +24,7 @@ def optional(inner: Form) -> Form:
         decode=lambda raw: None if raw is None else decode(raw),
         fast=inner.fast,
         passes=f"{{v}} is None or {inner.passes}",
+        plain=f"{{v}} is None or {inner.plain}",
         flat=inner.flat,
     )
 
