@@ -8,7 +8,7 @@ password may also be taken for the host or the database, and shown as such.
 import re
 from urllib.parse import parse_qs, urlsplit
 
-__all__ = ["check_address"]
+__all__ = ["check_address", "printable"]
 
 _UNREADABLE = (
     "the address cannot be read: write postgresql://USER:PASSWORD@HOST:PORT/DATABASE, and "
@@ -31,6 +31,12 @@ def check_address(address: str) -> None:
     """
     if not _is_readable(address):
         raise ValueError(_UNREADABLE)
+
+
+def printable(address: str) -> str:
+    """An address of PostgreSQL as it may be printed: without a user, a password or options."""
+    parts = urlsplit(address)
+    return f"postgresql://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _is_readable(address: str) -> bool:

@@ -23,18 +23,14 @@ from dashtam_events.adapters.audit.record import AuditRecord
 from dashtam_events.adapters.audit.schema import audit_log, audit_personal
 from dashtam_events.bus.session import BEGIN, refused_as_dbapi
 from dashtam_events.errors import AuditUnreadable, InvalidCursor
-from dashtam_events.store._address import check_address
+from dashtam_events.store._address import check_address, printable
 
 __all__ = ["AuditLog", "AuditPage"]
 
 _COLUMNS = tuple(field.name for field in attrs.fields(AuditRecord))
 _CHUNK = 500
 _NOT_TYPED = (ValueError, TypeError, OverflowError)
-_DRIVERS = {
-    "postgres": "postgresql+asyncpg",
-    "postgresql": "postgresql+asyncpg",
-    "sqlite": "sqlite+aiosqlite",
-}
+_POSTGRESQL = ("postgres", "postgresql", "postgresql+asyncpg")
 # Where a spreadsheet begins a formula: at a cell's start, and, if its list separator is another
 # than the comma, wherever one may end a cell, with quotes dropped. In full width too, which some
 # of them take for the same.
@@ -64,6 +60,7 @@ class AuditLog:
 
     def __init__(self, source: AsyncEngine | AsyncConnection | AsyncSession) -> None:
         self._source = source
+        self._shown = _shown(source)
 
     @classmethod
     @asynccontextmanager
@@ -74,8 +71,11 @@ class AuditLog:
             AuditUnreadable: it is no such file or URL, or its driver is not installed.
         """
         engine = _engine(target)
+        log = cls(engine)
+        if engine.dialect.name == "postgresql":
+            log._shown = printable(str(target))
         try:
-            yield cls(engine)
+            yield log
         finally:
             await engine.dispose()
 
@@ -171,7 +171,7 @@ class AuditLog:
             reason = f"record {damaged.args[0]} is damaged"
         except (SQLAlchemyError, OSError) as error:
             reason = _reason(error)
-        raise AuditUnreadable(_shown(self._source), reason)
+        raise AuditUnreadable(self._shown, reason)
 
 
 async def _connected(engine: AsyncEngine, work: Callable[[Any], Any], begin: str) -> Any:
@@ -279,13 +279,20 @@ def _engine(target: str | Path) -> AsyncEngine:
     text = str(target)
     if "://" not in text:
         return create_async_engine(_read_only(Path(text)), hide_parameters=True)
-    scheme = text.partition("://")[0]
+    scheme, _, rest = text.partition("://")
     if scheme.partition("+")[0] != "sqlite":
         _check(text)
     try:
+        if scheme in _POSTGRESQL:
+            # Read by the driver itself, for which TLS is told in the words of libpq.
+            dsn = {"dsn": f"postgresql://{rest}"}
+            return create_async_engine(
+                "postgresql+asyncpg://", connect_args=dsn, hide_parameters=True
+            )
         url = make_url(text)
-        driver = _DRIVERS.get(url.drivername, url.drivername)
-        return create_async_engine(url.set(drivername=driver), hide_parameters=True)
+        if url.drivername == "sqlite":
+            url = url.set(drivername="sqlite+aiosqlite")
+        return create_async_engine(url, hide_parameters=True)
     except ModuleNotFoundError as error:
         reason = f"its driver is not installed: pip install {error.name}"
     except (SQLAlchemyError, ValueError):

@@ -6,13 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 import asyncpg
 import attrs
 
 from dashtam_events.errors import StoreError
-from dashtam_events.store._address import check_address
+from dashtam_events.store._address import check_address, printable
 from dashtam_events.store.postgres._failures import FOREIGN, is_lost, meaning
 
 __all__ = ["TLS", "Connections", "Fetch", "Line", "Server"]
@@ -54,9 +53,7 @@ class Server:
     @property
     def shown(self) -> str:
         """The address as it may be printed: without a password, nor anything behind a `?`."""
-        parts = urlsplit(self.dsn)
-        host = parts.netloc.rpartition("@")[2]
-        return f"postgresql://{host}{parts.path} ({self.schema})"
+        return f"{printable(self.dsn)} ({self.schema})"
 
     def options(self) -> dict[str, Any]:
         """What a connection is made with."""

@@ -20,6 +20,7 @@ from dashtam_events.catalogue import UserLoginFailed, UserLoginSucceeded, UserPa
 from dashtam_events.errors import AuditUnreadable, InvalidCursor
 from tests.adapters.audit.trails import all_of, audited_bus, record
 from tests.adapters.marked import marked
+from tests.faults.cutting import cutting
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 ANN, BOB = UUID(int=1), UUID(int=2)
@@ -340,9 +341,14 @@ async def test_what_is_no_url_is_refused_without_repeating_it(url: str) -> None:
 
 @pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
 async def test_postgresql_is_opened_by_its_plain_url(engine: AsyncEngine, ten: AuditLog) -> None:
+    """And in the words of libpq."""
     url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-    async with AuditLog.open(url) as trail:
-        assert minutes(await all_of(trail)) == list(range(10))
+    async with cutting(url) as (_, address):
+        in_words = address.replace("/postgres?", f"/{engine.url.database}?")
+        assert "sslmode=disable" in in_words
+        for given in (url, in_words, in_words.replace("postgresql:", "postgresql+asyncpg:")):
+            async with AuditLog.open(given) as trail:
+                assert minutes(await all_of(trail)) == list(range(10))
     async with engine.connect() as connection:
         assert (await connection.execute(text("SELECT 1"))).scalar() == 1
         assert len(await all_of(AuditLog(connection))) == 10
