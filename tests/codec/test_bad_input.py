@@ -26,6 +26,7 @@ from tests.codec.samples import (
     EverythingHappened,
     Line,
     MappingsKept,
+    NothingPersonalHappened,
     TransferBooked,
     Tree,
     TreeGrown,
@@ -85,10 +86,13 @@ MAPPED = CODEC.encode(MappingsKept(rates={"EUR": Decimal(1)})).data
         ({"tags": frozenset({1})}, ".tags[*]"),
     ],
 )
-def test_a_value_of_another_type_is_not_written(changed: dict[str, Any], path: str) -> None:
+@pytest.mark.parametrize("cls", [EverythingHappened, NothingPersonalHappened])
+def test_a_value_of_another_type_is_not_written(
+    changed: dict[str, Any], path: str, cls: type[NothingPersonalHappened]
+) -> None:
     with pytest.raises(EncodingError) as caught:
-        CODEC.encode(wide(**changed))
-    assert (caught.value.event_type, caught.value.path) == ("EverythingHappened", path)
+        CODEC.encode(wide(cls, **changed))
+    assert (caught.value.event_type, caught.value.path) == (cls.__name__, path)
 
 
 @pytest.mark.parametrize(
@@ -376,9 +380,12 @@ def _shown(error: BaseException) -> str:
         {"tags": frozenset({CANARY + "\0"})},
     ],
 )
-def test_no_value_is_in_an_error_of_encoding(changed: dict[str, Any]) -> None:
+@pytest.mark.parametrize("cls", [EverythingHappened, NothingPersonalHappened])
+def test_no_value_is_in_an_error_of_encoding(
+    changed: dict[str, Any], cls: type[NothingPersonalHappened]
+) -> None:
     with pytest.raises(EncodingError) as caught:
-        CODEC.encode(wide(**changed))
+        CODEC.encode(wide(cls, **changed))
     assert CANARY not in _shown(caught.value)
     assert pickle.loads(pickle.dumps(caught.value)).args == caught.value.args
 
