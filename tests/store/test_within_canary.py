@@ -1,7 +1,6 @@
 """No error of a store in a transaction tells a personal value, nor does its chain."""
 
 import asyncio
-import traceback
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,8 @@ from dashtam_events.registry import EventRegistry
 from dashtam_events.store import SQLiteEventStore
 from dashtam_events.store.postgres import migrate
 from dashtam_events.testing._store_samples import a_stream
+from tests.canary import MARK, assert_silent
 from tests.postgres_server import Open, asking
-
-MARK = "canary@example.org"
 
 
 @event(category="guests")
@@ -43,19 +41,10 @@ CREATE VIEW {0}.migrations AS SELECT email::integer AS version FROM {0}.guests;
 """
 
 
-def _assert_silent(error: BaseException) -> None:
-    """The mark is nowhere in what is printed, nor in what can be reached."""
-    assert MARK not in "".join(traceback.format_exception(error))
-    reached: list[BaseException] = [error]
-    for each in reached:
-        assert MARK not in f"{each}{each!r}{each.args}{each.__dict__}"
-        reached += [other for other in (each.__cause__, each.__context__) if other is not None]
-
-
 async def _refused(store: Any, kind: type[StoreError] = StoreUnavailable) -> None:
     with pytest.raises(kind) as caught:
         await store.append(a_stream(), [GuestCame(email=MARK)])
-    _assert_silent(caught.value)
+    assert_silent(caught.value)
 
 
 async def test_in_a_transaction_that_has_failed(open_store: Open, dsn: str) -> None:
@@ -126,7 +115,7 @@ async def test_where_a_migration_fails(dsn: str, schema: str) -> None:
         await connection.execute(TAKEN.format(schema, MARK))
     with pytest.raises(StoreUnavailable) as caught:
         await migrate(dsn, schema=schema)
-    _assert_silent(caught.value)
+    assert_silent(caught.value)
 
 
 async def test_in_sqlite(tmp_path: Path) -> None:
