@@ -41,6 +41,7 @@ __all__ = [
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 NO_METADATA = EventMetadata()
+_new = tuple.__new__
 
 
 @attrs.frozen(kw_only=True)
@@ -123,8 +124,8 @@ class Scribe:
         """
         position, id_, stream, version, name, schema, subject, instant, data, metadata = row
         try:
-            encoded = EncodedEvent(name=name, version=schema, data=data, subject=subject)
-            event = self._codec.decode(encoded)
+            # What calling EncodedEvent comes to, at a third of the cost.
+            event = self._codec.decode(_new(EncodedEvent, (name, schema, data, subject)))
             if event.event_id.bytes != id_:
                 raise _damage("event_id", "the id that the event itself has")
             if version < 1:
