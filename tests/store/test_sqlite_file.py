@@ -104,12 +104,46 @@ async def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "events.db").read_text() == text
 
 
-async def test_a_database_of_something_else_is_refused_untouched(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("statement", "refusal"),
+    [
+        ("CREATE TABLE events (id)", "the table events in it is of something else"),
+        ("CREATE TABLE Attachments (id)", "the table Attachments in it is of something else"),
+        ("CREATE VIEW events AS SELECT 1", "the view events in it is of something else"),
+        ("PRAGMA user_version = 7", "it is a database of something else"),
+        ("PRAGMA application_id = 7", "it is a database of something else"),
+    ],
+)
+async def test_a_database_of_something_else_is_refused_untouched(
+    tmp_path: Path, statement: str, refusal: str
+) -> None:
     path = tmp_path / "events.db"
-    _change(path, "CREATE TABLE events (id)")
+    _change(path, "CREATE TABLE accounts (id)", statement)
     before = path.read_bytes()
     for read_only in (False, True):
-        assert await _refusal(path, read_only=read_only) == "it is a database of something else"
+        assert refusal in await _refusal(path, read_only=read_only)
+    assert path.read_bytes() == before
+    assert _listing(tmp_path) == [path.name]
+
+
+async def test_it_opens_beside_tables_that_the_application_made_before(tmp_path: Path) -> None:
+    path = tmp_path / "events.db"
+    _change(path, "CREATE TABLE accounts (id)", "INSERT INTO accounts VALUES (7)")
+    stores = [_store(path) for _ in range(4)]
+    await asyncio.gather(*(store.__aenter__() for store in stores))
+    await asyncio.gather(*(store.append(a_stream(), lit()) for store in stores))
+    await asyncio.gather(*(store.__aexit__(None, None, None) for store in stores))
+    async with _store(path, read_only=True) as store:
+        assert len(await log_of(store)) == 4
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT id FROM accounts").fetchall() == [(7,)]
+
+
+async def test_who_only_reads_makes_no_store_of_a_database(tmp_path: Path) -> None:
+    path = tmp_path / "events.db"
+    _change(path, "CREATE TABLE accounts (id)")
+    before = path.read_bytes()
+    assert await _refusal(path, read_only=True) == "it holds no events"
     assert path.read_bytes() == before
     assert _listing(tmp_path) == [path.name]
 
@@ -181,7 +215,7 @@ async def test_looking_sees_what_others_write_meanwhile(tmp_path: Path) -> None:
 
 async def test_looking_at_an_empty_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "events.db").touch()
-    assert "empty" in await _refusal(tmp_path / "events.db", read_only=True)
+    assert await _refusal(tmp_path / "events.db", read_only=True) == "it holds no events"
 
 
 async def test_a_file_that_vanishes_while_it_is_looked_at(tmp_path: Path) -> None:

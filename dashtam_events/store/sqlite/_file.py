@@ -52,8 +52,8 @@ class DatabaseFile:
         """Refuse a file in which there is nothing that could be read."""
         if self._is_directory():
             raise self._refusal("it is a directory")
-        if self.look(self._is_empty):
-            raise self._refusal("it holds no events: it is empty")
+        if self.look(self._is_unused):
+            raise self._refusal("it holds no events")
 
     def look(self, question: Callable[[sqlite3.Connection], _T]) -> _T:
         """Ask something of a file that is neither made nor changed by it, nor anything beside it.
@@ -120,15 +120,15 @@ class DatabaseFile:
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA synchronous = {self.synchronous}")
-        empty = self._is_empty(connection)
+        unused = self._is_unused(connection)
         self._use_write_ahead_log(connection)
-        if empty:
+        if unused:
             connection.execute("BEGIN IMMEDIATE")
-            if self._is_empty(connection):
+            if self._is_unused(connection):
                 _schema.create(connection)
             connection.execute("COMMIT")
 
-    def _is_empty(self, connection: sqlite3.Connection) -> bool:
+    def _is_unused(self, connection: sqlite3.Connection) -> bool:
         objection = _schema.objection(connection)
         if objection:
             raise self._refusal(objection)

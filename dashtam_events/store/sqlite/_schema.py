@@ -35,10 +35,17 @@ CREATE TABLE attachments (
     PRIMARY KEY (stream, name)
 ) STRICT, WITHOUT ROWID;
 """
+_TAKEN = """
+SELECT type, name FROM sqlite_schema
+WHERE lower(name) IN ('events', 'events_by_type', 'events_by_subject', 'attachments')
+"""
 
 
 def objection(connection: sqlite3.Connection) -> str | None:
-    """Why the file is none of ours: None where it is, empty where nothing is in it yet."""
+    """Why the file cannot be ours: None where it is, empty where it can become so.
+
+    It can where nothing says whose it is, whatever tables others have in it.
+    """
     if connection.in_transaction:
         return _objection(connection)
     # One transaction, or the answers could be from before and after another process made it ours.
@@ -50,13 +57,13 @@ def objection(connection: sqlite3.Connection) -> str | None:
 
 
 def _objection(connection: sqlite3.Connection) -> str | None:
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if application == 0 and tables == 0:
-        return ""
+    if application == version == 0:
+        taken = connection.execute(_TAKEN).fetchone()
+        return "" if taken is None else f"the {taken[0]} {taken[1]} in it is of something else"
     if application != APPLICATION_ID:
-        return "it is a database of something else"
+        return "it is a database of something else, which keeps a number in its header"
     if version > SCHEMA_VERSION:
         return (
             f"it was written by a newer release (schema {version}, this one knows "

@@ -32,9 +32,9 @@ class SQLiteEventStore(AskingStore):
     """Keeps every promise of `EventStore` in one file, for any number of processes.
 
     Use it inside `async with`, in one event loop. The file and its tables are made when it is
-    opened; leaving it writes what was accepted. Appends that wait at the same time share a
-    commit. A cancelled append is not written if its turn had not come, and written whole if it
-    had. Iterators hold nothing open, however long they rest.
+    opened, beside tables of yours if there are any; leaving it writes what was accepted. Appends
+    that wait at the same time share a commit. A cancelled append is not written if its turn had
+    not come, and written whole if it had. Iterators hold nothing open, however long they rest.
 
     Args:
         path: the file; its directory must exist.
