@@ -44,6 +44,7 @@ CREATE TABLE {schema}.attachments (
 # behind it: that makes the order of positions that of commits. It needs READ COMMITTED, where each
 # statement sees what was committed before it; an older snapshot would number anew what is taken.
 # Plans are kept from when the table was small: without the setting they might scan it for ever.
+# Small statements are planned once; one that asks for everything is planned anew at every call.
 _APPEND = """
 CREATE FUNCTION {schema}.append(
     wait integer, careful boolean, streams text[],
@@ -69,17 +70,15 @@ BEGIN
     PERFORM set_config('lock_timeout', wait::text, true);
     PERFORM pg_advisory_xact_lock({key});
 
-    SELECT coalesce(e.position, 0), greatest(e.recorded_at, given.instant), (
-        SELECT array_agg(coalesce((
-            SELECT e.version FROM {schema}.events e
-            WHERE e.stream = stream.name ORDER BY e.version DESC LIMIT 1
-        ), 0) ORDER BY stream.n)
-        FROM unnest(streams) WITH ORDINALITY AS stream (name, n)
-    ) INTO start, instant, latest
-    FROM (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) AS given (instant)
-    LEFT JOIN (
-        SELECT e.position, e.recorded_at FROM {schema}.events e ORDER BY e.position DESC LIMIT 1
-    ) e ON true;
+    SELECT e.position, e.recorded_at INTO start, instant
+        FROM {schema}.events e ORDER BY e.position DESC LIMIT 1;
+    start := coalesce(start, 0);
+    instant := greatest(instant, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);
+    FOR place IN 1 .. cardinality(streams) LOOP
+        SELECT e.version INTO head
+            FROM {schema}.events e WHERE e.stream = streams[place] ORDER BY e.version DESC LIMIT 1;
+        latest[place] := coalesce(head, 0);
+    END LOOP;
     last := start;
     IF careful THEN
         SELECT array_agg(jobs[given.owner]) INTO known
