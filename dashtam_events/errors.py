@@ -4,10 +4,7 @@
     ├── InvalidEventClass          an event class that cannot hold, when it is defined or registered
     ├── MissingExtra               an optional extra is not installed (also an ImportError)
     ├── CodecError                 an event could not be encoded or decoded
-    │   ├── EncodingError
-    │   ├── DecodingError
-    │   ├── LimitExceeded
-    │   └── FutureSchemaVersion
+    │   └── EncodingError, DecodingError, LimitExceeded, FutureSchemaVersion
     ├── StoreError
     │   ├── VersionConflict        the stream moved on since the caller read it
     │   ├── DuplicateEvent         an event_id is known, and this is not the same append again
@@ -27,8 +24,7 @@
     ├── CheckpointError, TooManyParked, ProjectionError: drawn in `subscriptions/errors.py`
     ├── InvalidProcessClass        a process manager that cannot hold, when it is defined
     ├── AuditError                 the audit trail could not be written or read
-    │   ├── AuditNotRecorded
-    │   ├── AuditUnreadable
+    │   ├── AuditNotRecorded, AuditUnreadable
     │   └── InvalidCursor          a page was asked for with a cursor that is none
     ├── SSEEncodingError           a value that the wire of server-sent events cannot carry
     ├── SlowSubscriber             a listener for server-sent events fell too far behind
@@ -91,16 +87,21 @@ class DashtamEventsError(Exception):
     """The root of every exception that the library raises."""
 
 
-class InvalidEventClass(DashtamEventsError, TypeError):
+class _Explained(DashtamEventsError):
+    """Its two facts are what it is about, and why."""
+
+    def __str__(self) -> str:
+        about, reason = self.args
+        return f"{about}: {reason}"
+
+
+class InvalidEventClass(_Explained, TypeError):
     """An event class breaks a rule; `reason` says which, and how to mend it."""
 
     def __init__(self, event_class: str, reason: str) -> None:
         super().__init__(event_class, reason)
         self.event_class = event_class
         self.reason = reason
-
-    def __str__(self) -> str:
-        return f"{self.event_class}: {self.reason}"
 
 
 class MissingExtra(DashtamEventsError, ImportError):
@@ -220,16 +221,13 @@ class StoreBusy(StoreError):
         return f"{self.store}: busy for more than {self.waited:.3g} s; {self.advice}"
 
 
-class StoreUnavailable(StoreError):
+class StoreUnavailable(_Explained, StoreError):
     """The store cannot be opened or failed underneath; `reason` says why."""
 
     def __init__(self, store: str, reason: str) -> None:
         super().__init__(store, reason)
         self.store = store
         self.reason = reason
-
-    def __str__(self) -> str:
-        return f"{self.store}: {self.reason}"
 
 
 class StoreClosed(StoreError):
@@ -390,16 +388,13 @@ class AuditNotRecorded(AuditError):
         return f"{self.event_type} {self.event_id}: not in the audit trail: {self.reason}"
 
 
-class AuditUnreadable(AuditError):
+class AuditUnreadable(_Explained, AuditError):
     """The audit trail cannot be read; `database` never holds a password."""
 
     def __init__(self, database: str, reason: str) -> None:
         super().__init__(database, reason)
         self.database = database
         self.reason = reason
-
-    def __str__(self) -> str:
-        return f"{self.database}: {self.reason}"
 
 
 class InvalidCursor(AuditError, ValueError):
@@ -466,16 +461,13 @@ class EmailError(DashtamEventsError):
     """An e-mail that an event asks for did not go out."""
 
 
-class EmailRenderingError(EmailError, ValueError):
+class EmailRenderingError(_Explained, EmailError, ValueError):
     """A mail could not be written; `template` says from what, `reason` what was in the way."""
 
     def __init__(self, template: str, reason: str) -> None:
         super().__init__(template, reason)
         self.template = template
         self.reason = reason
-
-    def __str__(self) -> str:
-        return f"{self.template}: {self.reason}"
 
 
 class EmailTemplatesMissing(EmailError, LookupError):
