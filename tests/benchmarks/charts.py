@@ -1,4 +1,8 @@
-"""The figures as pictures: SVG that can be read on a light page and on a dark one."""
+"""The figures as pictures: SVG that can be read on a light page and on a dark one.
+
+A picture brings its own background, because what it prefers is asked of the system, and a page
+can be switched.
+"""
 
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -7,86 +11,96 @@ from math import log10
 from tests.benchmarks.growth import Growth
 from tests.benchmarks.harness import Outcome
 
-__all__ = ["bars", "lines"]
+__all__ = ["bars", "lines", "told"]
 
 _STYLE = """<style>
-text { font: 12px system-ui, sans-serif; fill: #333 }
-.faint { fill: #666 } .rule { stroke: #bbb; stroke-width: 1 }
-.ours { fill: #00796b; stroke: #00796b } .rival { fill: #b26a00 } .limit { stroke: #666 }
+text { font: 12px system-ui, sans-serif; fill: #222 }
+.page { fill: #fff } .faint { fill: #555 } .rule { stroke: #bbb }
+.ours { fill: #00796b; stroke: #00796b } .rival { fill: #b26a00 } .limit { stroke: #555 }
 path { fill: none !important; stroke-width: 2 }
 @media (prefers-color-scheme: dark) {
-  text { fill: #ddd } .faint { fill: #aaa } .rule { stroke: #555 }
-  .ours { fill: #4db6ac; stroke: #4db6ac } .rival { fill: #ffb74d } .limit { stroke: #aaa }
+  text { fill: #eee }
+  .page { fill: #1e2129 } .faint { fill: #bbb } .rule { stroke: #555 }
+  .ours { fill: #4db6ac; stroke: #4db6ac } .rival { fill: #ffb74d } .limit { stroke: #bbb }
 }
 </style>"""
+_WIDTH = 720
 
 
-def _svg(width: int, height: int, title: str, parts: Iterable[str]) -> str:
+def _svg(height: int, title: str, parts: Iterable[str]) -> str:
+    size = f'viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}"'
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">',
             f"<title>{escape(title)}</title>",
             _STYLE,
+            f'<rect class="page" width="{_WIDTH}" height="{height}" rx="4"/>',
             *parts,
             "</svg>\n",
         ]
     )
 
 
-def _text(x: float, y: float, content: str, *, anchor: str = "start", kind: str = "") -> str:
-    return (
-        f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="{anchor}" class="{kind}">'
-        f"{escape(content)}</text>"
-    )
+def _text(x: float, y: float, content: str, *, anchor: str = "start", faint: bool = False) -> str:
+    kind = ' class="faint"' if faint else ""
+    return f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="{anchor}"{kind}>{escape(content)}</text>'
+
+
+def told(growth: Growth) -> str:
+    """What the picture of a curve shows, in words."""
+    costs = "; ".join(f"{point.size:,}: {point.cost:,.3g}" for point in growth.points)
+    return f"{growth.name}, {growth.unit}, by {growth.along}: {costs}"
 
 
 def lines(growth: Growth) -> str:
-    """What an item costs by the size, from zero up, sizes on a logarithmic scale."""
-    left, right, top, bottom = 60, 420, 30, 150
-    sizes = [log10(point.size) for point in growth.points]
-    highest = 1.25 * max(point.cost for point in growth.points)
-    span = sizes[-1] - sizes[0] or 1
-    xs = [left + 20 + (right - left - 40) * (size - sizes[0]) / span for size in sizes]
-    ys = [bottom - (bottom - top) * point.cost / highest for point in growth.points]
-    path = " ".join(f"{'L' if n else 'M'}{x:.1f} {y:.1f}" for n, (x, y) in enumerate(zip(xs, ys)))  # noqa: B905  # of one length
-    parts = [
-        _text(left, 16, f"{growth.name}, {growth.unit}"),
-        f'<line class="rule" x1="{left}" y1="{bottom}" x2="{right}" y2="{bottom}"/>',
-        _text(left - 6, bottom + 4, "0", anchor="end", kind="faint"),
-        f'<path class="ours" d="{path}"/>',
+    """What an item costs by the size, from zero up; the sizes are spaced evenly."""
+    left, right, top, bottom = 60, _WIDTH - 60, 46, 170
+    step = (right - left) / max(len(growth.points) - 1, 1)
+    height = (bottom - top) / max(point.cost for point in growth.points)
+    places = [
+        (left + step * place, bottom - height * point.cost)
+        for place, point in enumerate(growth.points)
     ]
-    for x, y, point in zip(xs, ys, growth.points, strict=True):
+    path = " L".join(f"{x:.1f} {y:.1f}" for x, y in places)
+    parts = [
+        _text(16, 20, f"{growth.name}, {growth.unit}"),
+        f'<line class="rule" x1="{left - 30}" y1="{bottom}" x2="{right + 30}" y2="{bottom}"/>',
+        _text(left - 36, bottom + 4, "0", anchor="end", faint=True),
+        f'<path class="ours" d="M{path}"/>',
+        _text(_WIDTH / 2, bottom + 36, growth.along, anchor="middle", faint=True),
+    ]
+    for (x, y), point in zip(places, growth.points, strict=True):
         parts += [
             f'<circle class="ours" cx="{x:.1f}" cy="{y:.1f}" r="3"/>',
             _text(x, y - 8, f"{point.cost:,.3g}", anchor="middle"),
-            _text(x, bottom + 16, f"{point.size:,}", anchor="middle", kind="faint"),
+            _text(x, bottom + 18, f"{point.size:,}", anchor="middle", faint=True),
         ]
-    parts.append(
-        _text((left + right) / 2, bottom + 34, growth.along, anchor="middle", kind="faint")
-    )
-    return _svg(440, 195, f"{growth.name}, by {growth.along}", parts)
+    return _svg(216, told(growth), parts)
 
 
 def bars(outcomes: Sequence[Outcome]) -> str:
     """How many times the limit ours and the rival cost, on a logarithmic scale."""
-    shown = [each for each in outcomes if each.limit]
-    left, right, step = 270, 620, 40
-    widest = max(max(each.ours, each.rival or 0) / (each.limit or 1) for each in shown)
+    shown = [(each, each.limit) for each in outcomes if each.limit]
+    left, right, step = 270, _WIDTH - 90, 38
+    widest = max(max(each.ours, each.rival or 0) / limit for each, limit in shown)
     scale = (right - left) / max(log10(widest), 0.1)
-    parts = [_text(left, 16, "times the limit (logarithmic)", kind="faint")]
-    for place, each in enumerate(shown):
-        y = 30 + place * step
+    parts = [_text(left, 20, "times the limit, which is the line at 1", faint=True)]
+    for place, (each, limit) in enumerate(shown):
+        y = 34 + place * step
         parts.append(_text(left - 8, y + 16, each.name, anchor="end"))
-        ways = (("ours", each.ours, y), ("rival", each.rival, y + 14))
-        for kind, cost, top in ways:
-            if cost is None:
-                continue
-            ratio = cost / (each.limit or 1)
-            width = max(scale * log10(max(ratio, 1)), 1)
-            parts.append(
-                f'<rect class="{kind}" x="{left}" y="{top}" width="{width:.0f}" height="12"/>'
-            )
-            parts.append(_text(left + width + 5, top + 10, f"{kind} {ratio:.2f}", kind="faint"))
+        for kind, cost, top in (("ours", each.ours, y), ("rival", each.rival, y + 14)):
+            if cost is not None:
+                parts += _bar(kind, cost / limit, left, top, scale)
     height = 40 + len(shown) * step
-    parts.append(f'<line class="limit" x1="{left}" y1="24" x2="{left}" y2="{height - 8}"/>')
-    return _svg(720, height, "What ours and the rival cost, in times of the limit", parts)
+    parts.append(f'<line class="limit" x1="{left}" y1="28" x2="{left}" y2="{height - 8}"/>')
+    return _svg(height, "What ours and the rival cost, in times of the limit", parts)
+
+
+def _bar(kind: str, ratio: float, left: int, top: int, scale: float) -> list[str]:
+    """A bar to the right of the line; what costs less than the limit has one to the left."""
+    end = left + scale * log10(max(ratio, 0.1))
+    begin, width = min(left, end), max(abs(end - left), 1)
+    return [
+        f'<rect class="{kind}" x="{begin:.0f}" y="{top}" width="{width:.0f}" height="12"/>',
+        _text(begin + width + 5, top + 10, f"{kind} {ratio:.2f}", faint=True),
+    ]

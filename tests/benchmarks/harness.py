@@ -1,7 +1,7 @@
 """How a row is measured: limit, rival and ours take turns, round by round, in one process."""
 
 import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import attrs
 
@@ -13,7 +13,11 @@ Sample = Callable[[], float]
 
 @attrs.frozen(kw_only=True)
 class Row:
-    """One kind of work, done three ways. `target` is the greatest ratio of ours to the limit."""
+    """One kind of work, done three ways. `target` is the greatest ratio of ours to the limit.
+
+    `against` says where it is not the limit that counts: `rival`, or `absolute` for the figure
+    itself. `note` says what one of the three does that the others do not.
+    """
 
     name: str
     unit: str = "µs"
@@ -22,6 +26,7 @@ class Row:
     ours: Sample
     target: float
     against: str = "limit"
+    note: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -36,6 +41,7 @@ class Outcome:
     spread: float
     target: float
     against: str
+    note: str
 
     @property
     def ratio(self) -> float | None:
@@ -51,12 +57,8 @@ class Outcome:
         return self.ratio is not None and self.ratio <= self.target
 
 
-def measure(rows: Iterable[Row], rounds: int) -> list[Outcome]:
-    """Run every row `rounds` times, its three ways in turn; the first round warms up."""
-    return [_measured(row, rounds) for row in rows]
-
-
-def _measured(row: Row, rounds: int) -> Outcome:
+def measure(row: Row, rounds: int) -> Outcome:
+    """Run a row `rounds` times, its ways in turn; the first time warms up and does not count."""
     ways = {"limit": row.limit, "rival": row.rival, "ours": row.ours}
     given = {name: way for name, way in ways.items() if way is not None}
     samples: dict[str, list[float]] = {name: [] for name in given}
@@ -76,4 +78,5 @@ def _measured(row: Row, rounds: int) -> Outcome:
         spread=quarters[2] - quarters[0],
         target=row.target,
         against=row.against,
+        note=row.note,
     )

@@ -18,6 +18,7 @@ __all__ = [
     "append",
     "construct",
     "decode",
+    "decoder",
     "encode",
     "grouped",
     "memory",
@@ -35,7 +36,7 @@ _SCHEMA = """
 """
 _INSERT = "INSERT INTO events (event_id, stream, version, type, data) VALUES (?, ?, ?, ?, ?)"
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(ConnectionSynced)
+decoder = msgspec.json.Decoder(ConnectionSynced)
 
 
 @attrs.frozen(kw_only=True, slots=True)
@@ -109,7 +110,7 @@ def rebuild(events: int) -> float:
             syncs, balance = 0, None
             query = "SELECT version, data FROM events WHERE stream = ? ORDER BY version"
             for _version, data in connection.execute(query, ("s",)):
-                one = _decoder.decode(data)
+                one = decoder.decode(data)
                 syncs, balance = syncs + 1, one.balance
         connection.close()
     assert syncs == events
@@ -123,7 +124,7 @@ def read_log(events: int) -> float:
         connection = _filled(folder, events)
         with timed(events) as cost:
             query = "SELECT position, stream, version, data FROM events ORDER BY position"
-            kept = len([_decoder.decode(data) for *_, data in connection.execute(query)])
+            kept = len([decoder.decode(data) for *_, data in connection.execute(query)])
         connection.close()
     assert kept == events
     return cost[0]
@@ -143,7 +144,7 @@ def decode(times: int) -> float:
     data = _encoder.encode(_Plain(event_id=uuid7(), occurred_at=now(), **FIELDS))
     with timed(times) as cost:
         for _ in range(times):
-            _decoder.decode(data)
+            decoder.decode(data)
     return cost[0]
 
 
@@ -174,7 +175,7 @@ def memory(events: int) -> float:
     """Bytes of a decoded event, without those of the classes and interned strings."""
     data = [row[4] for row in rows("s", 0, events)]
     tracemalloc.start()
-    kept = [_decoder.decode(one) for one in data]
+    kept = [decoder.decode(one) for one in data]
     used, _peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     return (used - sys.getsizeof(kept)) / events

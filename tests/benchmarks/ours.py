@@ -1,8 +1,6 @@
 """Ours: the public interface, as a service uses it."""
 
 import asyncio
-import statistics
-import subprocess
 import sys
 import tracemalloc
 from collections.abc import Awaitable, Callable
@@ -26,7 +24,6 @@ __all__ = [
     "construct",
     "decode",
     "encode",
-    "import_time",
     "memory",
     "publish",
     "read_log",
@@ -146,15 +143,3 @@ def memory(events: int) -> float:
     used, _peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     return (used - sys.getsizeof(kept)) / events
-
-
-def import_time(runs: int = 5) -> float:
-    """Milliseconds that `import dashtam_events` adds to `import asyncio`, in a new process."""
-    return _seconds("import asyncio, dashtam_events", runs) - _seconds("import asyncio", runs)
-
-
-def _seconds(code: str, runs: int) -> float:
-    timer = f"import time; t=time.perf_counter(); {code}; print((time.perf_counter()-t)*1e3)"
-    command = [sys.executable, "-c", timer]
-    outputs = [subprocess.run(command, capture_output=True, check=True) for _ in range(runs)]
-    return statistics.median(float(output.stdout) for output in outputs)

@@ -1,14 +1,18 @@
-"""The rival: `eventsourcing` as its own documentation shows it, with its SQLite module."""
+"""The rival: `eventsourcing` as its own documentation shows it, with its SQLite module.
+
+It has no bus that awaits; there the rival is `blinker`.
+"""
 
 import os
 import sys
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
+from blinker import Signal
 from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
 
@@ -21,6 +25,7 @@ __all__ = [
     "decode",
     "encode",
     "memory",
+    "publish",
     "read_log",
     "rebuild",
     "sync",
@@ -142,6 +147,18 @@ def construct(times: int) -> float:
     connection = _connection()
     with timed(times) as cost:
         sync(connection, times)
+    return cost[0]
+
+
+async def publish(handlers: list[Callable[[object], Awaitable[None]]], times: int) -> float:
+    """`Signal.send_async`, with the event as what the signal is about."""
+    signal = Signal()
+    for handler in handlers:
+        signal.connect(handler, weak=False)
+    one = object()
+    with timed(times) as cost:
+        for _ in range(times):
+            await signal.send_async(one)
     return cost[0]
 
 

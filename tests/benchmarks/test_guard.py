@@ -1,12 +1,14 @@
 """The guard fires where something became slow, and only there."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.benchmarks.guard import regressions
 from tests.benchmarks.harness import Row, measure
+from tests.benchmarks.workload import timed
 
 
 @pytest.fixture
@@ -22,22 +24,56 @@ def work(cost: float, name: str = "work") -> Row:
 
 
 def looked_at(row: Row, baseline: Path) -> list[str]:
-    return regressions([row], measure([row], 3), 3, baseline)
+    return list(regressions([row], [measure(row, 3)], 3, baseline))
 
 
-def test_a_slowdown_by_more_than_half_is_found(baseline: Path) -> None:
-    assert looked_at(work(31.0), baseline) == ["work"]
+def test_a_slowdown_by_more_than_half_is_found_and_told(baseline: Path) -> None:
+    expected = ["work: 3.10 times the limit at the least, 2.00 before"]
+    assert looked_at(work(31.0), baseline) == expected
 
 
 def test_less_is_noise(baseline: Path) -> None:
     assert looked_at(work(29.0), baseline) == []
 
 
-def test_a_single_slow_look_is_noise(baseline: Path) -> None:
-    costs = iter([99.0] * 4 + [20.0] * 40)
+@pytest.mark.parametrize("slow_looks", [1, 2, 3])
+def test_a_single_good_look_acquits(baseline: Path, slow_looks: int) -> None:
+    costs = iter([99.0] * 4 * slow_looks + [20.0] * 4)
     row = Row(name="work", limit=lambda: 10.0, ours=lambda: next(costs), target=2)
     assert looked_at(row, baseline) == []
 
 
+def test_a_row_is_not_looked_at_for_ever(baseline: Path) -> None:
+    costs = iter([99.0] * 4 * 4)
+    row = Row(name="work", limit=lambda: 10.0, ours=lambda: next(costs), target=2)
+    assert len(looked_at(row, baseline)) == 1
+
+
 def test_what_the_baseline_does_not_know_is_left_out(baseline: Path) -> None:
     assert looked_at(work(99.0, name="new work"), baseline) == []
+
+
+@pytest.mark.parametrize("limit", [None, 10.0])
+def test_what_has_no_limit_is_left_out(baseline: Path, limit: float | None) -> None:
+    row = {"name": "work", "limit": limit, "ours": 20.0}
+    baseline.write_text(json.dumps({"rows": [row]}))
+    absolute = Row(name="work", ours=lambda: 99.0, target=120, against="absolute")
+    assert looked_at(absolute, baseline) == []
+
+
+def test_a_planted_slowdown_of_real_work_is_found(tmp_path: Path) -> None:
+    def sums(times: int) -> Callable[[], float]:
+        def sample() -> float:
+            with timed(1) as cost:
+                for _ in range(times):
+                    sum(range(500))
+            return cost[0]
+
+        return sample
+
+    as_it_was = measure(Row(name="sums", limit=sums(20), ours=sums(40), target=2), 5)
+    path = tmp_path / "baseline.json"
+    known = {"name": "sums", "limit": as_it_was.limit, "ours": as_it_was.ours}
+    path.write_text(json.dumps({"rows": [known]}))
+    slow = Row(name="sums", limit=sums(20), ours=sums(40 * 4), target=2)
+    assert len(looked_at(slow, path)) == 1

@@ -1,6 +1,7 @@
 """The limit: one function of the database, called by hand over asyncpg, one trip a save."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -8,11 +9,11 @@ from uuid import UUID
 
 import asyncpg
 
-from tests.benchmarks.limit import rows
+from tests.benchmarks.limit import decoder, rows
 from tests.benchmarks.postgres.server import CONNECTIONS, address, new_schema
 from tests.benchmarks.workload import timed
 
-__all__ = ["append", "direct"]
+__all__ = ["append", "direct", "project"]
 
 # It checks the head, gives out positions behind a lock, writes, and notifies.
 _SCHEMA = """
@@ -40,48 +41,82 @@ BEGIN
 END
 $append$;
 """
+_VIEW = """
+CREATE TABLE {schema}.syncs (provider text PRIMARY KEY, number integer NOT NULL);
+CREATE TABLE {schema}.checkpoint (position bigint NOT NULL);
+INSERT INTO {schema}.checkpoint VALUES (0);
+"""
+_COUNT = """
+INSERT INTO {schema}.syncs AS s VALUES ($1, $2)
+ON CONFLICT (provider) DO UPDATE SET number = s.number + excluded.number
+"""
+_BATCH = 100
 
 
 @asynccontextmanager
 async def _opened(connections: int) -> AsyncIterator[tuple[str, list[Any]]]:
-    """A statement that appends, and connections to ask it over."""
+    """A schema with a function that appends, and connections to ask it over."""
     schema = new_schema("by_hand")
     opened = [await asyncpg.connect(address()) for _ in range(connections)]
     await opened[0].execute(_SCHEMA.format(schema=schema, key=hash(schema)))
-    sql = f"SELECT {schema}.append($1, $2, $3, $4, $5)"
-    yield sql, opened
+    yield schema, opened
     for connection in opened:
         await connection.close()
 
 
-async def _save(connection: Any, sql: str, stream: str, after: int, count: int) -> None:
+async def _save(connection: Any, schema: str, stream: str, after: int, count: int) -> None:
     made = rows(stream, after, count)
     ids = [UUID(bytes=event_id) for event_id, *_ in made]
     types = [type_ for *_, type_, _ in made]
     payloads = [data for *_, data in made]
+    sql = f"SELECT {schema}.append($1, $2, $3, $4, $5)"
     await connection.fetchval(sql, stream, after, ids, types, payloads)
 
 
 async def append(saves: int, per_save: int) -> float:
     """Build, encode and append, one call a save."""
-    async with _opened(1) as (sql, [connection]):
-        await _save(connection, sql, "s", 0, 1)
+    async with _opened(1) as (schema, [connection]):
+        await _save(connection, schema, "s", 0, 1)
         with timed(saves * per_save) as cost:
             for save in range(saves):
-                await _save(connection, sql, "s", 1 + save * per_save, per_save)
+                await _save(connection, schema, "s", 1 + save * per_save, per_save)
     return cost[0]
 
 
 async def direct(saves: int) -> float:
     """As many connections as tasks, each saving one event at a time to its own stream."""
 
-    async def one(connection: Any, sql: str, stream: str) -> None:
+    async def one(connection: Any, schema: str, stream: str) -> None:
         for version in range(1, saves + 1):
-            await _save(connection, sql, stream, version, 1)
+            await _save(connection, schema, stream, version, 1)
 
-    async with _opened(CONNECTIONS) as (sql, opened):
+    async with _opened(CONNECTIONS) as (schema, opened):
         for number, each in enumerate(opened):
-            await _save(each, sql, f"s{number}", 0, 1)
+            await _save(each, schema, f"s{number}", 0, 1)
         with timed(CONNECTIONS * saves) as cost:
-            await asyncio.gather(*(one(each, sql, f"s{n}") for n, each in enumerate(opened)))
+            await asyncio.gather(*(one(each, schema, f"s{n}") for n, each in enumerate(opened)))
     return cost[0]
+
+
+async def project(events: int) -> float:
+    """Count by provider; a batch is one transaction with the checkpoint behind it."""
+    async with _opened(1) as (schema, [connection]):
+        await connection.execute(_VIEW.format(schema=schema))
+        await _save(connection, schema, "s", 0, events)
+        with timed(events) as cost:
+            position = 0
+            while position < events:
+                position = await _project_batch(connection, schema, position)
+    return cost[0]
+
+
+async def _project_batch(connection: Any, schema: str, after: int) -> int:
+    """Where the batch after a position ends."""
+    query = f"SELECT position, data FROM {schema}.events WHERE position > $1 ORDER BY position"
+    found = await connection.fetch(f"{query} LIMIT {_BATCH}", after)
+    synced = Counter(decoder.decode(data).provider_slug for _position, data in found)
+    reached: int = found[-1]["position"]
+    async with connection.transaction():
+        await connection.executemany(_COUNT.format(schema=schema), list(synced.items()))
+        await connection.execute(f"UPDATE {schema}.checkpoint SET position = $1", reached)
+    return reached

@@ -1,20 +1,17 @@
 """Ours: the public interface, as a service uses it."""
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
-from sqlalchemy import Column, Integer, String
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from dashtam_events import Repository, StreamId
-from dashtam_events.recorded import RecordedEvent
 from dashtam_events.store.postgres import PostgresEventStore
-from dashtam_events.subscriptions.sql import Projection, Projector
+from dashtam_events.subscriptions.sql import Projector
 from tests.benchmarks.postgres.server import CONNECTIONS, address, new_schema
+from tests.benchmarks.views import Syncs
 from tests.benchmarks.workload import BENCH, FIELDS, Connection, ConnectionSynced, timed
 
 __all__ = ["append", "concurrent", "project"]
@@ -54,39 +51,6 @@ async def concurrent(saves: int) -> float:
         with timed(CONNECTIONS * saves) as cost:
             await asyncio.gather(*(one(store) for _ in range(CONNECTIONS)))
     return cost[0]
-
-
-class Syncs(Projection):
-    """How often each provider was synced."""
-
-    def __init__(self, schema: str) -> None:
-        self.name = schema  # type: ignore[misc]  # a view of its own for each sample
-        super().__init__()
-
-    def define(self) -> None:
-        self.syncs = self.table(
-            f"syncs_{self.name}",
-            Column("provider", String, primary_key=True),
-            Column("number", Integer, nullable=False),
-        )
-
-    async def apply(self, connection: AsyncConnection, recorded: RecordedEvent) -> None:
-        await self.apply_batch(connection, [recorded])
-
-    async def apply_batch(
-        self, connection: AsyncConnection, recorded: Sequence[RecordedEvent]
-    ) -> None:
-        synced = Counter(
-            each.event.provider_slug
-            for each in recorded
-            if isinstance(each.event, ConnectionSynced)
-        )
-        for provider, number in synced.items():
-            row = insert(self.syncs).values(provider=provider, number=number)
-            raised = {"number": self.syncs.c.number + row.excluded.number}
-            await connection.execute(
-                row.on_conflict_do_update(index_elements=["provider"], set_=raised)
-            )
 
 
 async def project(events: int) -> float:

@@ -1,12 +1,15 @@
 """A server of PostgreSQL from a wheel, and a schema of its own for each sample."""
 
+import asyncio
 import atexit
 import tempfile
 import warnings
 from functools import cache
 from itertools import count
 
-__all__ = ["CONNECTIONS", "address", "new_schema"]
+import asyncpg
+
+__all__ = ["CONNECTIONS", "address", "new_schema", "server_version"]
 
 CONNECTIONS = 32
 _numbers = count(1)
@@ -30,3 +33,16 @@ def address() -> str:
 def new_schema(kind: str) -> str:
     """A name that no sample has used."""
     return f"{kind}_{next(_numbers)}"
+
+
+def server_version() -> str:
+    """Which release it is."""
+
+    async def ask() -> str:
+        connection = await asyncpg.connect(address())
+        try:
+            return str(await connection.fetchval("SHOW server_version"))
+        finally:
+            await connection.close()
+
+    return asyncio.run(ask())

@@ -1,0 +1,162 @@
+"""The rows of the table that need no server of a database."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from tests.benchmarks import limit, ours, rival
+from tests.benchmarks.harness import Row
+from tests.benchmarks.importing import import_time
+from tests.benchmarks.postgres.rows import postgres_rows
+from tests.benchmarks.sse_rows import sse_rows
+
+__all__ = ["rows"]
+
+
+def rows(scale: int) -> list[Row]:
+    """All rows, each sample about `scale` times a hundred milliseconds of work at the most."""
+    return [
+        *_sqlite_rows(scale),
+        *postgres_rows(scale),
+        *_codec_rows(scale),
+        *_bus_rows(scale),
+        *sse_rows(scale),
+        *_object_rows(scale),
+    ]
+
+
+def _sqlite_rows(scale: int) -> list[Row]:
+    events = 1_000 * scale
+    return [
+        Row(
+            name="SQLite append, 10 events a save",
+            limit=lambda: limit.append(10 * scale, 10),
+            rival=lambda: rival.append(10 * scale, 10),
+            ours=lambda: asyncio.run(ours.append(10 * scale, 10)),
+            target=2,
+            note="Ours does not block the event loop: a thread of its own writes.",
+        ),
+        Row(
+            name="SQLite append, 1 event a save",
+            limit=lambda: limit.append(50 * scale, 1),
+            rival=lambda: rival.append(50 * scale, 1),
+            ours=lambda: asyncio.run(ours.append(50 * scale, 1)),
+            target=2,
+        ),
+        Row(
+            name="SQLite append, 50 tasks at once",
+            limit=lambda: limit.grouped(20 * scale),
+            ours=lambda: asyncio.run(ours.concurrent(50, 4 * scale)),
+            target=1.5,
+            note="By hand one transaction takes ten saves that are known beforehand. The rival "
+            "would block the loop for the length of each save, one after the other.",
+        ),
+        Row(
+            name="rebuild an aggregate of 1,000 events",
+            limit=lambda: limit.rebuild(1_000),
+            rival=lambda: rival.rebuild(1_000),
+            ours=lambda: asyncio.run(ours.rebuild(1_000)),
+            target=2.5,
+        ),
+        Row(
+            name="read the whole log, decoded",
+            limit=lambda: limit.read_log(events),
+            rival=lambda: rival.read_log(events),
+            ours=lambda: asyncio.run(ours.read_log(events)),
+            target=2.5,
+            note="Ours gives each event with its position, stream, version, time and metadata.",
+        ),
+    ]
+
+
+def _codec_rows(scale: int) -> list[Row]:
+    times = 5_000 * scale
+    return [
+        Row(
+            name="encode one event",
+            limit=lambda: limit.encode(times),
+            rival=lambda: rival.encode(times // 10),
+            ours=lambda: ours.encode(times),
+            target=2,
+            note="Ours checks the type of each value, and refuses what could not be read back.",
+        ),
+        Row(
+            name="decode one event",
+            limit=lambda: limit.decode(times),
+            rival=lambda: rival.decode(times // 10),
+            ours=lambda: ours.decode(times),
+            target=2,
+            note="Ours coerces nothing: what it reads would be written as the very same bytes.",
+        ),
+    ]
+
+
+def _bus_rows(scale: int) -> list[Row]:
+    times = 5_000 * scale
+    one, four = _handlers(1), _handlers(4)
+    return [
+        Row(
+            name="publish to 4 handlers",
+            limit=_in_loop(lambda: limit.publish(four, times)),
+            rival=_in_loop(lambda: rival.publish(four, times // 5)),
+            ours=_in_loop(lambda: ours.publish(four, times)),
+            target=3,
+            note="The rival is blinker. With it, and by hand, a handler that fails keeps the "
+            "event from those behind it; with ours it harms nobody.",
+        ),
+        Row(
+            name="publish to 1 handler",
+            limit=_in_loop(lambda: limit.publish(one, times)),
+            rival=_in_loop(lambda: rival.publish(one, times // 5)),
+            ours=_in_loop(lambda: ours.publish(one, times)),
+            target=3,
+        ),
+    ]
+
+
+def _object_rows(scale: int) -> list[Row]:
+    events, times = 200 * scale, 5_000 * scale
+    rival_imported = "eventsourcing.application, eventsourcing.sqlite"
+    return [
+        Row(
+            name="construct an event",
+            limit=lambda: limit.construct(times),
+            rival=lambda: rival.construct(times // 10),
+            ours=lambda: ours.construct(times),
+            target=1.2,
+            note="Ours refuses naive datetimes. The rival applies the event as well, having no "
+            "other way to make one.",
+        ),
+        Row(
+            name="memory of a decoded event",
+            unit="B",
+            limit=lambda: limit.memory(events),
+            rival=lambda: rival.memory(events),
+            ours=lambda: ours.memory(events),
+            target=1.1,
+        ),
+        Row(
+            name="import, above asyncio",
+            unit="ms",
+            rival=lambda: import_time(rival_imported),
+            ours=lambda: import_time("dashtam_events"),
+            target=120,
+            against="absolute",
+        ),
+    ]
+
+
+def _in_loop(sample: Callable[[], Awaitable[float]]) -> Callable[[], float]:
+    async def run() -> float:
+        return await sample()
+
+    return lambda: asyncio.run(run())
+
+
+def _handlers(count: int) -> list[Callable[[object], Awaitable[None]]]:
+    def another() -> Callable[[object], Awaitable[None]]:
+        async def handler(event: object) -> None:
+            pass
+
+        return handler
+
+    return [another() for _ in range(count)]

@@ -1,0 +1,111 @@
+"""The page says what was measured, what is not met and why, and shows it in words too."""
+
+from datetime import date
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import attrs
+import pytest
+
+from tests.benchmarks.charts import bars, lines, told
+from tests.benchmarks.curves import CURVES
+from tests.benchmarks.growth import Growth, Point
+from tests.benchmarks.harness import Outcome
+from tests.benchmarks.page import write_page
+from tests.benchmarks.reasons import REASONS
+
+FAST = Outcome(
+    name="a & b",
+    unit="µs",
+    limit=10.0,
+    rival=200.0,
+    ours=15.0,
+    spread=1.0,
+    target=2,
+    against="limit",
+    note="The rival forgets.",
+)
+SLOW = attrs.evolve(FAST, name="slow", ours=31.0, note="")
+GROWTH = Growth(
+    name="work",
+    along="items",
+    unit="µs",
+    points=(Point(0, 1.0), Point(1_000, 1.5)),
+    most=2.0,
+)
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> str:
+    write_page(tmp_path, {"Python": "3"}, [FAST, SLOW], [GROWTH], today=date(2026, 1, 2))
+    for chart in ("ratios", "growth-1"):
+        assert ET.parse(tmp_path / "benchmarks" / f"{chart}.svg").getroot().tag.endswith("svg")
+    return (tmp_path / "benchmarks.md").read_text()
+
+
+def test_a_row_has_its_costs_its_ratio_and_its_target(written: str) -> None:
+    assert "| a & b | µs | 10 | 200 | 15 | 1 | 1.50 | 2 |" in written
+    assert "| slow | µs | 10 | 200 | 31 | 1 | 3.10 | 2, not met |" in written
+
+
+def test_the_machine_and_the_day_are_told(written: str) -> None:
+    assert "Run on 2 January 2026: Python 3." in written
+
+
+def test_where_guarantees_differ_is_told(written: str) -> None:
+    assert "- a & b: The rival forgets." in written
+
+
+def test_a_target_is_explained_only_where_it_is_not_met(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(REASONS, "slow", "it waits for the moon.")
+    monkeypatch.setitem(REASONS, "a & b", "it waits for the sun.")
+    write_page(tmp_path, {}, [FAST, SLOW], [], today=date(2026, 1, 2))
+    page = (tmp_path / "benchmarks.md").read_text()
+    assert "**slow** is not within its target: it waits for the moon." in page
+    assert "sun" not in page
+
+
+def test_what_nobody_has_looked_into_is_said_to_be_so(written: str) -> None:
+    assert "**slow** is not within its target: it was over it in this run" in written
+
+
+@pytest.mark.parametrize(
+    ("against", "shown"),
+    [("rival", "| 0.07 | 2 of the rival |"), ("absolute", "|  | 2 µs, not met |")],
+)
+def test_a_target_says_what_it_is_compared_with(tmp_path: Path, against: str, shown: str) -> None:
+    row = attrs.evolve(FAST, against=against)
+    write_page(tmp_path, {}, [row, FAST], [], today=date(2026, 1, 2))
+    assert shown in (tmp_path / "benchmarks.md").read_text()
+
+
+def test_each_picture_is_in_words_too(written: str) -> None:
+    assert f"![{told(GROWTH)}](benchmarks/growth-1.svg)" in written
+    assert told(GROWTH) == "work, µs, by items: 0: 1; 1,000: 1.5"
+
+
+def test_what_costs_less_than_the_limit_has_a_bar_to_the_left_of_the_line() -> None:
+    tree = ET.fromstring(bars([attrs.evolve(FAST, ours=5.0)]))
+    line = next(each for each in tree.iter() if each.get("class") == "limit")
+    ours, rival = (
+        next(each for each in tree.iter() if each.get("class") == kind)
+        for kind in ("ours", "rival")
+    )
+    assert float(ours.get("x", 0)) < float(line.get("x1", 0)) == float(rival.get("x", 0))
+
+
+def test_a_picture_can_be_read_on_both_backgrounds() -> None:
+    for picture in (lines(GROWTH), bars([FAST])):
+        assert "prefers-color-scheme: dark" in picture
+        assert '<rect class="page"' in picture
+
+
+def test_a_reason_is_one_for_a_row_or_a_curve() -> None:
+    # The rivals, which the rows load, are not there where the suite runs.
+    folder = Path(__file__).parent
+    files = [folder / "table.py", folder / "sse_rows.py", folder / "postgres" / "rows.py"]
+    sources = "".join(file.read_text() for file in files)
+    curves = {curve.name for curve in CURVES}
+    assert all(f'name="{name}"' in sources for name in REASONS.keys() - curves)
