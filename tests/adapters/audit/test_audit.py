@@ -1,6 +1,5 @@
 """Audit records are written with what they tell of, once, and stay as they are."""
 
-import asyncio
 import hashlib
 import json
 from datetime import UTC, datetime, timedelta
@@ -10,30 +9,18 @@ from uuid import uuid4
 
 import attrs
 import pytest
-from alembic.migration import MigrationContext
-from alembic.operations import Operations
-from sqlalchemy import inspect, text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
-    async_sessionmaker,
-    create_async_engine,
 )
 
 from dashtam_events.adapters.audit import (
-    AUDIT_METADATA,
     AuditEventHandler,
     AuditLog,
-    audit_log,
     canonical_bytes,
-    create_audit_tables,
-    downgrade,
     leaf_hash,
-    upgrade,
 )
 from dashtam_events.bus import EventContext
-from dashtam_events.bus.session import real_savepoints
 from dashtam_events.catalogue import (
     CATALOGUE,
     GlobalTokenRotationAttempted,
@@ -48,23 +35,17 @@ from dashtam_events.catalogue import (
 from dashtam_events.declaration import Audit, Phase
 from dashtam_events.errors import (
     AuditNotRecorded,
-    SavepointsNotReal,
     SessionRequired,
 )
 from dashtam_events.event import DomainEvent, event
 from dashtam_events.privacy import personal
-from tests.adapters.audit.trails import REQUEST, all_of, audited_bus, everything_in, record
+from tests.adapters.audit.trails import REQUEST, all_of, audited_bus, everything_in, only, record
 from tests.adapters.marked import marked
 
 NEVER_NULL = (
     *("actor", "user_id", "action", "occurred_at", "outcome", "ip_address"),
     *("resource_type", "resource_id"),
 )
-
-
-async def only(trail: AuditLog) -> Any:
-    (found,) = await all_of(trail)
-    return found
 
 
 async def test_a_record_says_who_what_when_with_what_outcome_from_where_and_on_what(
@@ -262,76 +243,6 @@ async def test_without_a_session_an_audited_event_is_refused_and_others_are_not(
         await AuditEventHandler()(marked(UserLoginSucceeded), EventContext())
 
 
-COPY = "SELECT * FROM audit_log WHERE true"
-COPY_WITHOUT_ID = """(recorded_at, occurred_at, event_id, action, outcome, actor, user_id,
-    resource_type, resource_id, ip_address, context, leaf_hash)
-    SELECT recorded_at, occurred_at, event_id, 'NOTHING', outcome, actor, user_id,
-    resource_type, resource_id, ip_address, context, leaf_hash FROM audit_log WHERE true"""
-EVERYWHERE = [
-    "UPDATE audit_log SET action = 'NOTHING'",
-    "DELETE FROM audit_log",
-    "UPDATE audit_personal SET personal = '{}'",
-    f"INSERT INTO audit_log {COPY} ON CONFLICT (id) DO UPDATE SET action = 'NOTHING'",
-]
-POSTGRESQL = [
-    "UPDATE audit_log SET action = 'NOTHING' WHERE 1 = 0",
-    "TRUNCATE audit_log CASCADE",
-    "TRUNCATE audit_personal",
-    "SET LOCAL session_replication_role = replica; DELETE FROM audit_log",
-]
-SQLITE = [
-    f"REPLACE INTO audit_log {COPY}",
-    "UPDATE OR REPLACE audit_log SET action = 'NOTHING'",
-    "REPLACE INTO audit_personal SELECT * FROM audit_personal WHERE true",
-]
-
-
-async def refused(engine: AsyncEngine, trail: AuditLog, statement: str) -> None:
-    await record(engine, marked(UserLoginSucceeded), handler=AuditEventHandler(personal="apart"))
-    before = await only(trail)
-    *preparing, last = statement.split("; ")
-    async with engine.connect() as connection:
-        for each in preparing:
-            await connection.execute(text(each))
-        with pytest.raises(DBAPIError, match="is append-only"):
-            await connection.execute(text(last))
-    assert await only(trail) == before
-
-
-@pytest.mark.parametrize("statement", EVERYWHERE)
-async def test_nobody_changes_what_was_recorded(
-    engine: AsyncEngine, trail: AuditLog, statement: str
-) -> None:
-    await refused(engine, trail, statement)
-
-
-@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
-@pytest.mark.parametrize("statement", POSTGRESQL)
-async def test_postgresql_refuses_what_only_it_can(
-    engine: AsyncEngine, trail: AuditLog, statement: str
-) -> None:
-    await refused(engine, trail, statement)
-
-
-@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-@pytest.mark.parametrize("statement", SQLITE)
-async def test_sqlite_refuses_to_replace(
-    engine: AsyncEngine, trail: AuditLog, statement: str
-) -> None:
-    await refused(engine, trail, statement)
-
-
-@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-async def test_sqlite_ignores_a_replacement_that_names_the_event_only(
-    engine: AsyncEngine, trail: AuditLog
-) -> None:
-    await record(engine, marked(UserLoginSucceeded))
-    before = await only(trail)
-    async with engine.begin() as connection:
-        await connection.execute(text(f"REPLACE INTO audit_log {COPY_WITHOUT_ID}"))
-    assert await only(trail) == before
-
-
 async def test_personal_fields_are_not_kept_unless_asked_for(
     engine: AsyncEngine, trail: AuditLog
 ) -> None:
@@ -373,136 +284,6 @@ def test_personal_is_one_of_two_words() -> None:
         AuditEventHandler(personal="keep")  # type: ignore[arg-type]
 
 
-async def test_attempts_and_failures_outlive_a_rollback_in_a_session_of_their_own(
-    engine: AsyncEngine, trail: AuditLog
-) -> None:
-    bus = audited_bus(AuditEventHandler(own_sessions=async_sessionmaker(engine)))
-    await bus.publish(marked(UserLoginAttempted))
-    async with AsyncSession(engine) as session:
-        await bus.publish(marked(UserLoginSucceeded), session=session)
-        await session.rollback()
-    await bus.publish(marked(UserLoginFailed))
-    assert [each.outcome for each in await all_of(trail)] == ["attempted", "failure"]
-    with pytest.raises(SessionRequired):
-        await bus.publish(marked(UserLoginSucceeded))
-
-
-@pytest.mark.parametrize("end", ["commit", "rollback", "close"])
-async def test_a_failure_is_recorded_out_of_a_transaction_that_has_only_read(
-    engine: AsyncEngine, trail: AuditLog, end: str
-) -> None:
-    """It has a connection, on SQLite the lock for writing: the record is there when it ended."""
-    bus = audited_bus(AuditEventHandler(own_sessions=async_sessionmaker(engine)))
-    fact = marked(UserLoginFailed)
-    async with asyncio.timeout(10), AsyncSession(engine) as session:
-        await session.execute(text("SELECT 1"))
-        savepoint = await session.begin_nested()
-        await bus.publish(fact, session=session)
-        await savepoint.rollback()
-        await getattr(session, end)()
-        assert [each.event_id for each in await all_of(trail)] == [str(fact.event_id)]
-        await bus.publish(marked(UserLoginFailed), session=session)
-        assert len(await all_of(trail)) == 2
-
-
-async def test_a_cancelled_request_is_recorded_all_the_same(
-    engine: AsyncEngine, trail: AuditLog
-) -> None:
-    bus = audited_bus(AuditEventHandler(own_sessions=async_sessionmaker(engine)))
-    published = asyncio.Event()
-
-    async def request() -> None:
-        async with AsyncSession(engine) as session:
-            await session.execute(text("SELECT 1"))
-            await bus.publish(marked(UserLoginFailed), session=session)
-            published.set()
-            try:
-                await asyncio.sleep(60)
-            finally:
-                await session.rollback()
-
-    task = asyncio.create_task(request())
-    await published.wait()
-    while not task.done():
-        task.cancel()
-        await asyncio.sleep(0)
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert len(await all_of(trail)) == 1
-
-
-async def test_a_record_that_fails_after_the_transaction_is_logged_without_a_value(
-    tmp_path: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    """There are no tables."""
-    engine = real_savepoints(create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'test.db'}"))
-    bus = audited_bus(AuditEventHandler(own_sessions=async_sessionmaker(engine)))
-    fact = marked(UserLoginFailed)
-    async with AsyncSession(engine) as session, session.begin():
-        await bus.publish(fact, session=session)
-    (logged,) = caplog.records
-    assert (logged.levelname, logged.msg) == ("ERROR", "audit_not_recorded")
-    told = vars(logged)
-    assert (told["event_type"], told["event_id"]) == ("UserLoginFailed", str(fact.event_id))
-    assert told["reason"] == "OperationalError (SQLITE_ERROR)"
-    assert logged.exc_info is None
-    await engine.dispose()
-
-
-async def test_a_lock_that_the_publisher_has_itself_is_said(tmp_path: Any) -> None:
-    url = f"sqlite+aiosqlite:///{tmp_path / 'test.db'}"
-    engine = real_savepoints(create_async_engine(url, connect_args={"timeout": 0.1}))
-    await create_audit_tables(engine)
-    bus = audited_bus(AuditEventHandler(own_sessions=async_sessionmaker(engine)))
-    async with AsyncSession(engine) as session:
-        await session.execute(text("SELECT 1"))
-        with pytest.raises(AuditNotRecorded, match=r"SQLITE_BUSY.*pass publish its session"):
-            await bus.publish(marked(UserLoginFailed))
-    await engine.dispose()
-
-
-@pytest.mark.parametrize("end", ["commit", "rollback", "close"])
-async def test_what_waits_for_the_end_is_recorded_in_its_order_after_what_is_committed(
-    engine: AsyncEngine, trail: AuditLog, end: str
-) -> None:
-    bus = audited_bus(AuditEventHandler(own_sessions=async_sessionmaker(engine)))
-    async with AsyncSession(engine) as session:
-        await session.execute(text("SELECT 1"))
-        await bus.publish(marked(UserLoginAttempted), session=session)
-        await bus.publish(marked(UserLoginSucceeded), session=session)
-        await bus.publish(marked(UserLoginFailed), session=session)
-        await getattr(session, end)()
-    its_own = ["success"] if end == "commit" else []
-    assert [each.outcome for each in await all_of(trail)] == [*its_own, "attempted", "failure"]
-
-
-@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)  # SQLite has one writer
-async def test_without_its_session_one_is_recorded_in_the_middle_of_a_transaction(
-    engine: AsyncEngine, trail: AuditLog
-) -> None:
-    bus = audited_bus(AuditEventHandler(own_sessions=async_sessionmaker(engine)))
-    async with AsyncSession(engine) as session:
-        await session.execute(text("SELECT 1"))
-        await bus.publish(marked(UserLoginFailed))
-        assert len(await all_of(trail)) == 1
-
-
-async def test_which_events_have_a_session_of_their_own_may_be_said_by_a_function(
-    engine: AsyncEngine, trail: AuditLog
-) -> None:
-    handler = AuditEventHandler(
-        own_sessions=async_sessionmaker(engine),
-        own=lambda event: isinstance(event, UserLoginFailed),
-    )
-    bus = audited_bus(handler)
-    await bus.publish(marked(UserLoginFailed))
-    with pytest.raises(SessionRequired):
-        await bus.publish(marked(UserLoginAttempted))
-    handler = AuditEventHandler(own_sessions=async_sessionmaker(engine), own=[Phase.SUCCEEDED])
-    await audited_bus(handler).publish(marked(UserLoginSucceeded))
-    assert [each.outcome for each in await all_of(trail)] == ["failure", "success"]
-
-
 async def test_a_failed_record_aborts_the_publish_and_says_no_value(engine: AsyncEngine) -> None:
     """There are no tables."""
     async with AsyncSession(engine) as session:
@@ -512,134 +293,3 @@ async def test_a_failed_record_aborts_the_publish_and_says_no_value(engine: Asyn
     code = {"sqlite": "SQLITE_ERROR", "postgresql": "42P01"}[engine.dialect.name]
     assert code in str(caught.value)
     assert caught.value.__cause__ is caught.value.__context__ is None
-
-
-async def test_creating_the_tables_again_changes_nothing(
-    engine: AsyncEngine, trail: AuditLog
-) -> None:
-    await record(engine, marked(UserLoginSucceeded))
-    async with engine.begin() as connection:
-        await create_audit_tables(connection)
-    assert len(await all_of(trail)) == 1
-
-
-_TRIGGERS = {
-    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger'",
-    "postgresql": "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled = 'A'",
-}
-_LIFT = {"sqlite": "DROP TRIGGER {}", "postgresql": "DROP TRIGGER {} ON {}"}
-
-
-async def triggers(engine: AsyncEngine) -> set[str]:
-    async with engine.connect() as connection:
-        return set(await connection.scalars(text(_TRIGGERS[engine.dialect.name])))
-
-
-async def test_each_trigger_that_is_missing_is_created_again(
-    engine: AsyncEngine, trail: AuditLog
-) -> None:
-    whole = await triggers(engine)
-    assert len(whole) == {"sqlite": 6, "postgresql": 5}[engine.dialect.name]
-    for name in whole:
-        table = "audit_log" if name.startswith("audit_log") else "audit_personal"
-        async with engine.begin() as connection:
-            await connection.execute(text(_LIFT[engine.dialect.name].format(name, table)))
-        assert await triggers(engine) == whole - {name}
-        await create_audit_tables(engine)
-        assert await triggers(engine) == whole
-
-
-@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
-async def test_a_trigger_that_was_disabled_is_enabled(engine: AsyncEngine, trail: AuditLog) -> None:
-    whole = await triggers(engine)
-    async with engine.begin() as connection:
-        await connection.execute(text("ALTER TABLE audit_log DISABLE TRIGGER ALL"))
-    await create_audit_tables(engine)
-    assert await triggers(engine) == whole
-
-
-async def test_tables_that_metadata_made_get_their_triggers(engine: AsyncEngine) -> None:
-    async with engine.begin() as connection:
-        await connection.run_sync(AUDIT_METADATA.create_all)
-    assert await triggers(engine) == set()
-    await create_audit_tables(engine)
-    await record(engine, marked(UserLoginSucceeded))
-    async with engine.connect() as connection:
-        with pytest.raises(DBAPIError, match="append-only"):
-            await connection.execute(text("UPDATE audit_log SET actor = 'nobody'"))
-    assert len(await triggers(engine)) >= 5
-
-
-@pytest.mark.parametrize(
-    ("column", "value"),
-    [
-        ("leaf_hash", "short"),
-        ("recorded_at", "garbage"),
-        ("occurred_at", "2026-02-30 00:00:00.000000"),
-    ],
-)
-async def test_what_has_not_the_shape_of_a_time_or_a_hash_is_refused(
-    engine: AsyncEngine, trail: AuditLog, column: str, value: str
-) -> None:
-    await record(engine, marked(UserLoginSucceeded))
-    async with engine.connect() as connection:
-        with pytest.raises(DBAPIError):
-            await connection.execute(text(forging(column, value)))
-
-
-@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-@pytest.mark.parametrize("other", ["2026-02-03 00:00:00", "2026-02-03T00:00:00.000000", "7"])
-async def test_sqlite_takes_a_time_in_one_form_only(
-    engine: AsyncEngine, trail: AuditLog, other: str
-) -> None:
-    await record(engine, marked(UserLoginSucceeded))
-    async with engine.connect() as connection:
-        with pytest.raises(DBAPIError, match="ck_audit_log_occurred_at"):
-            await connection.execute(text(forging("occurred_at", other)))
-
-
-def forging(column: str, value: str) -> str:
-    """A copy of the first row, but for one column and what must differ."""
-    row = {each.name: each.name for each in audit_log.columns}
-    row |= {"id": "id + 1", "event_id": "'forged'", column: f"'{value}'"}
-    return (
-        f"INSERT INTO audit_log ({', '.join(row)}) SELECT {', '.join(row.values())} FROM audit_log"
-    )
-
-
-async def test_an_engine_whose_savepoints_are_not_real_is_refused(tmp_path: Any) -> None:
-    engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'test.db'}")
-    with pytest.raises(SavepointsNotReal):
-        await create_audit_tables(engine)
-    await engine.dispose()
-
-
-async def test_alembic_creates_and_drops_them(engine: AsyncEngine) -> None:
-    def migrate(connection: Any) -> None:
-        op = Operations(MigrationContext.configure(connection))
-        upgrade(op)
-        upgrade(op)
-        assert {"audit_log", "audit_personal"} <= set(inspect(connection).get_table_names())
-        downgrade(op)
-        assert "audit_log" not in inspect(connection).get_table_names()
-        upgrade(op)
-
-    async with engine.begin() as connection:
-        await connection.run_sync(migrate)
-    await record(engine, marked(UserLoginSucceeded))
-    async with engine.connect() as connection:
-        with pytest.raises(DBAPIError, match="append-only"):
-            await connection.execute(text("DELETE FROM audit_log"))
-
-
-def test_another_database_is_refused() -> None:
-    class Other:
-        class dialect:  # noqa: N801
-            name = "oracle"
-
-    class Op:
-        def get_bind(self) -> Any:
-            return Other()
-
-    with pytest.raises(NotImplementedError, match="PostgreSQL or in SQLite"):
-        upgrade(Op())

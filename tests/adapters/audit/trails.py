@@ -42,6 +42,12 @@ async def all_of(trail: AuditLog, **filters: Any) -> list[AuditRecord]:
     return [each async for each in trail.records(newest_first=False, **filters)]
 
 
+async def only(trail: AuditLog) -> Any:
+    """The one record that there is."""
+    (found,) = await all_of(trail)
+    return found
+
+
 async def everything_in(engine: AsyncEngine) -> str:
     """All that both tables hold, as text."""
     async with engine.connect() as connection:
