@@ -119,7 +119,6 @@ class Service:
     async def lifespan(self, _app: FastAPI) -> AsyncGenerator[None]:
         """Open everything, and close it in the end."""
         try:
-            # The store comes first: it takes no file that holds the tables of others alone.
             async with self.store, self.live.lifespan():
                 await create_audit_tables(self.engine)
                 async with self.engine.begin() as connection:
