@@ -54,7 +54,7 @@ def main() -> None:
     options.page.mkdir(parents=True, exist_ok=True)
     write_page(options.page, machine, outcomes, growths, today=date.today())  # noqa: DTZ011  # of the reader's calendar
     _write(options.json or options.page / "benchmarks.json", machine, outcomes, growths)
-    if options.check and (worse := regressions(table, outcomes, options.rounds)):
+    if options.check and (worse := list(regressions(table, outcomes, options.rounds))):
         sys.exit("\n".join(worse))
 
 
