@@ -25,16 +25,20 @@ class Arrivals:
     def announce(self, position: int) -> None:
         """The log has come to this position: wake whoever waited for it."""
         self._latest = max(self._latest, position)
-        self._wake(None)
+        self._wake(self._latest, None)
+
+    def hint(self, position: int) -> None:
+        """The log may have come to this position: wake whoever waits for it, and forget it."""
+        self._wake(position, None)
 
     def fail(self, error: StoreError) -> None:
         """Nothing more will be heard: everybody who waits raises this."""
-        self._wake(error)
+        self._wake(self._latest, error)
 
-    def _wake(self, outcome: StoreError | None) -> None:
+    def _wake(self, position: int, error: StoreError | None) -> None:
         for future, after in self._waiting.items():
-            if not future.done() and (outcome is not None or self._latest > after):
-                future.set_result(outcome)
+            if not future.done() and (error is not None or position > after):
+                future.set_result(error)
 
     def expect(self, after: int) -> "asyncio.Future[StoreError | None]":
         """A promise that is kept once the log goes on; hand it to `wait`."""

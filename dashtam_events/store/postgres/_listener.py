@@ -1,6 +1,7 @@
 """Hears of new events: from the server as soon as they are there, and by looking now and then."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -14,13 +15,15 @@ from dashtam_events.store.postgres._server import Server
 __all__ = ["Listener"]
 
 _RECONNECT_SECONDS = 0.2
+_POSITION = re.compile(r"[0-9]{1,19}")
 
 
 class Listener:
     """Tells of new events those who wait for them; begins with the first who waits.
 
-    A notification says only that there is more. Looking every `poll_interval` seconds stands
-    behind it: where the connection that listens is lost, news come later, and nothing else.
+    A notification says where the log ends, and is not believed for longer than it takes to wake
+    those who wait for that: anybody on the server may send one. Looking every `poll_interval`
+    seconds stands behind it: where the connection is lost, news come later, and nothing else.
 
     Args:
         server: the one to listen at; None: only look.
@@ -88,5 +91,8 @@ class Listener:
         finally:
             connection.terminate()
 
-    def _hear(self, *_: Any) -> None:
-        self._stirred.set()
+    def _hear(self, _connection: Any, _process: int, _channel: str, said: str) -> None:
+        if _POSITION.fullmatch(said):
+            self._arrivals.hint(int(said))
+        else:
+            self._stirred.set()

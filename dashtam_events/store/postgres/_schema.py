@@ -130,7 +130,7 @@ BEGIN
             ORDER BY 1, 2, a.n DESC
         ON CONFLICT (stream, name) DO UPDATE SET version = excluded.version, data = excluded.data;
     END IF;
-    PERFORM pg_notify('{channel}', '');
+    PERFORM pg_notify('{channel}', last::text);
 END
 $append$;
 REVOKE ALL ON FUNCTION {schema}.append FROM PUBLIC;
@@ -183,7 +183,7 @@ APPEND = """SELECT places, heads, instant FROM {schema}.append(
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)"""
 """How the function is called."""
 CHANNEL = "dashtam_events_{schema}"
-"""On which the function tells that there are new events."""
+"""On which the function tells at which position the log ends."""
 
 
 def check_schema(schema: str) -> None:
