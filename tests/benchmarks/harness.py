@@ -31,7 +31,10 @@ class Row:
 
 @attrs.frozen(kw_only=True)
 class Outcome:
-    """What a row cost: medians over the rounds, and the spread (interquartile range) of ours."""
+    """What a row cost: medians over the rounds, and the spread (interquartile range) of ours.
+
+    `least` holds what each way cost in its best round, which says the same on a busy machine.
+    """
 
     name: str
     unit: str
@@ -42,6 +45,7 @@ class Outcome:
     target: float
     against: str
     note: str
+    least: dict[str, float]
 
     @property
     def ratio(self) -> float | None:
@@ -79,4 +83,5 @@ def measure(row: Row, rounds: int) -> Outcome:
         target=row.target,
         against=row.against,
         note=row.note,
+        least={name: min(values) for name, values in samples.items()},
     )

@@ -24,6 +24,7 @@ FAST = Outcome(
     target=2,
     against="limit",
     note="The rival forgets.",
+    least={},
 )
 SLOW = attrs.evolve(FAST, name="slow", ours=31.0, note="")
 GROWTH = Growth(
