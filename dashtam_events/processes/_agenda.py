@@ -13,8 +13,7 @@ from dashtam_events.processes.events import (
 )
 from dashtam_events.recorded import RecordedEvent
 from dashtam_events.store.protocol import EventStore
-from dashtam_events.subscriptions._batches import read_batch
-from dashtam_events.subscriptions._pages import Filter
+from dashtam_events.subscriptions._batches import Filter, read_batch
 
 __all__ = ["Agenda", "read_agenda"]
 

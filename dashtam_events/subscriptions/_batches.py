@@ -1,19 +1,19 @@
 """Reading what a subscription deals with next, also across events that cannot be read."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from datetime import datetime
 from enum import StrEnum
+from uuid import UUID
 
 import attrs
 
 from dashtam_events._clock import now
 from dashtam_events.errors import CodecError
-from dashtam_events.event import spec_of
+from dashtam_events.event import DomainEvent, spec_of
 from dashtam_events.recorded import Position, RecordedEvent, StreamId, UnknownEvent
 from dashtam_events.store.protocol import EventStore
-from dashtam_events.subscriptions._pages import Filter
 
-__all__ = ["BEGINNING", "NOW", "Batch", "Item", "Start", "Unreadable", "type_of"]
+__all__ = ["BEGINNING", "NOW", "Batch", "Filter", "Item", "Start", "Unreadable", "type_of"]
 __all__ += ["read_again", "read_batch", "starting_position"]
 
 
@@ -28,6 +28,25 @@ BEGINNING = Start.BEGINNING
 """With the first event of the store."""
 NOW = Start.NOW
 """With the first event that is appended after the subscription began."""
+
+
+@attrs.frozen(kw_only=True)
+class Filter:
+    """Which events are wanted; the filters of `EventStore.read_all`."""
+
+    types: Collection[type[DomainEvent] | str] | None = None
+    categories: Collection[str] | None = None
+    subject: UUID | str | None = None
+
+    async def end_of(self, store: EventStore) -> Position | None:
+        """Up to where a reading that begins now looks, also where nothing matches.
+
+        It is asked for before reading: what is committed meanwhile lies behind it. Where every
+        event is wanted, the last of them says as much.
+        """
+        if self.types is None and self.categories is None and self.subject is None:
+            return None
+        return await store.last_position()
 
 
 @attrs.frozen(kw_only=True)

@@ -8,8 +8,7 @@ import attrs
 
 from dashtam_events.recorded import Position
 from dashtam_events.store.protocol import EventStore
-from dashtam_events.subscriptions._batches import Batch, Item, read_batch
-from dashtam_events.subscriptions._pages import Filter
+from dashtam_events.subscriptions._batches import Batch, Filter, Item, read_batch
 from dashtam_events.subscriptions.partitions import partition_of
 
 __all__ = ["Log", "SharedLog", "WholeLog"]

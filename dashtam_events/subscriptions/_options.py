@@ -6,9 +6,8 @@ from datetime import datetime
 import attrs
 
 from dashtam_events.recorded import Position
-from dashtam_events.subscriptions._batches import Start
+from dashtam_events.subscriptions._batches import Filter, Start
 from dashtam_events.subscriptions._log import Log
-from dashtam_events.subscriptions._pages import Filter
 from dashtam_events.subscriptions.checkpoint import Checkpoint
 from dashtam_events.subscriptions.health import Observer
 from dashtam_events.subscriptions.retrying import Parking, Retry

@@ -6,9 +6,11 @@ from uuid import UUID
 from dashtam_events.event import DomainEvent
 from dashtam_events.recorded import Position, RecordedEvent
 from dashtam_events.store.protocol import EventStore
-from dashtam_events.subscriptions._pages import Filter, read_page
+from dashtam_events.subscriptions._batches import Filter, Unreadable, read_batch
 
 __all__ = ["follow"]
+
+_SIZE = 256
 
 
 async def follow(
@@ -33,12 +35,17 @@ async def follow(
         categories: those that the registered events declare.
         subject: whom an event declares to be about.
         poll: seconds after which the store is asked again, should its wake-up fail to come.
+
+    Raises:
+        CodecError: an event cannot be read; all before it were given.
     """
     wanted = Filter(types=types, categories=categories, subject=subject)
     while True:
-        page = await read_page(store, after, wanted)
-        for recorded in page.events:
-            yield recorded
-        after = page.reached
-        if page.is_last:
+        batch = await read_batch(store, after, wanted, _SIZE)
+        for item in batch.items:
+            if isinstance(item, Unreadable):
+                raise item.error
+            yield item
+        after = batch.reached
+        if batch.is_last:
             await store.wait(after=after, timeout=poll)

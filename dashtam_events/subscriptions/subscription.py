@@ -7,9 +7,15 @@ from uuid import UUID
 from dashtam_events.event import DomainEvent
 from dashtam_events.recorded import Position, RecordedEvent
 from dashtam_events.store.protocol import EventStore
-from dashtam_events.subscriptions._batches import BEGINNING, Batch, Item, Start, Unreadable
+from dashtam_events.subscriptions._batches import (
+    BEGINNING,
+    Batch,
+    Filter,
+    Item,
+    Start,
+    Unreadable,
+)
 from dashtam_events.subscriptions._options import Options
-from dashtam_events.subscriptions._pages import Filter
 from dashtam_events.subscriptions._runner import UNAVAILABLE, Runner, Stopped
 from dashtam_events.subscriptions.checkpoint import CheckpointStore, ParkedEvent
 from dashtam_events.subscriptions.health import Observer

@@ -10,6 +10,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from dashtam_events.bus.session import real_savepoints
+from dashtam_events.recorded import StreamId
 from dashtam_events.store import EventStore, InMemoryEventStore, SQLiteEventStore
 from dashtam_events.store.postgres import PostgresEventStore
 from dashtam_events.subscriptions import CheckpointStore, InMemoryCheckpointStore
@@ -19,9 +20,9 @@ from dashtam_events.subscriptions.sql import (
     create_subscription_tables,
 )
 from tests.databases import engine, postgres
-from tests.subscriptions.houses import REGISTRY
+from tests.subscriptions.houses import NEWER, REGISTRY, WiderWindow, open_doors
 
-__all__ = ["checkpoints", "engine", "postgres", "store"]
+__all__ = ["checkpoints", "engine", "from_elsewhere", "postgres", "store"]
 
 _numbers = count(1)
 
@@ -65,3 +66,13 @@ async def _kept_in(engine: AsyncEngine) -> AsyncIterator[CheckpointStore]:
     async with engine.begin() as connection:
         await connection.run_sync(SUBSCRIPTION_METADATA.drop_all)
     await engine.dispose()
+
+
+@pytest.fixture
+async def from_elsewhere(tmp_path: Path) -> Path:
+    """A store that holds an event nobody knows, and one of a newer release, among doors."""
+    async with SQLiteEventStore(tmp_path / "shared.db", registry=NEWER) as store:
+        await open_doors(store, 1)
+        await store.append(StreamId("house", "new"), [WiderWindow(number=2, size=3)])
+        await open_doors(store, 3)
+    return tmp_path / "shared.db"

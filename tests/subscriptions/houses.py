@@ -24,7 +24,19 @@ class WindowOpened(DomainEvent):
     user_id: UUID | None = None
 
 
+@event(
+    name="WindowOpened", version=2, category="windows", upcasters={1: lambda raw: raw | {"size": 1}}
+)
+class WiderWindow(DomainEvent):
+    """What another release makes of a window."""
+
+    number: int
+    size: int
+
+
 REGISTRY = EventRegistry([DoorOpened, WindowOpened])
+NEWER = EventRegistry([DoorOpened, WiderWindow])
+"""What a newer release registers."""
 
 
 async def open_doors(store: EventStore, *numbers: int, user_id: UUID | None = None) -> None:

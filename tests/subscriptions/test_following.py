@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from dashtam_events.errors import FutureSchemaVersion
 from dashtam_events.recorded import Position, RecordedEvent
-from dashtam_events.store import EventStore, InMemoryEventStore
+from dashtam_events.store import EventStore, InMemoryEventStore, SQLiteEventStore
 from dashtam_events.subscriptions import follow
 from tests.subscriptions.houses import REGISTRY, DoorOpened, WindowOpened, open_doors, open_windows
 
@@ -62,6 +64,15 @@ async def test_whole_pages_are_followed_by_what_comes(store: EventStore, count: 
     await asyncio.sleep(0.05)
     await open_doors(store, count)
     assert numbers(await following) == list(range(count + 1))
+
+
+async def test_all_before_an_event_that_cannot_be_read_are_given(from_elsewhere: Path) -> None:
+    async with SQLiteEventStore(from_elsewhere, registry=REGISTRY) as store:
+        events = follow(store)
+        assert numbers([await anext(events)]) == [1]
+        with pytest.raises(FutureSchemaVersion) as refused:
+            await anext(events)
+    assert refused.value.position == 2
 
 
 async def test_filters_hold(store: EventStore) -> None:

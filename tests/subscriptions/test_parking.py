@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dashtam_events.event import DomainEvent, event
 from dashtam_events.recorded import Position, StreamId
 from dashtam_events.registry import EventRegistry
 from dashtam_events.store import EventStore, InMemoryEventStore, SQLiteEventStore
@@ -25,7 +24,7 @@ from dashtam_events.subscriptions import (
     Verdict,
     classify,
 )
-from tests.subscriptions.houses import REGISTRY, DoorOpened, WindowOpened, open_doors
+from tests.subscriptions.houses import NEWER, REGISTRY, DoorOpened, WindowOpened, open_doors
 from tests.subscriptions.poison import Handler, subscribed, until
 
 FAILED, WAITING = ParkedState.FAILED, ParkedState.WAITING
@@ -163,27 +162,6 @@ async def test_what_is_parked_is_listed_page_by_page(
     assert await checkpoints.parked("windows") == ()
 
 
-@event(
-    name="WindowOpened", version=2, category="windows", upcasters={1: lambda raw: raw | {"size": 1}}
-)
-class WiderWindow(DomainEvent):
-    """What another release makes of a window."""
-
-    number: int
-    size: int
-
-
-@pytest.fixture
-async def from_elsewhere(tmp_path: Any) -> Any:
-    """A store that holds an event nobody knows, and one of a newer release, among doors."""
-    newer = EventRegistry([DoorOpened, WiderWindow])
-    async with SQLiteEventStore(tmp_path / "shared.db", registry=newer) as store:
-        await open_doors(store, 1)
-        await store.append(StreamId("house", "new"), [WiderWindow(number=2, size=3)])
-        await open_doors(store, 3)
-    return tmp_path / "shared.db"
-
-
 async def test_what_cannot_be_read_is_set_aside(
     from_elsewhere: Any, checkpoints: CheckpointStore
 ) -> None:
@@ -197,8 +175,7 @@ async def test_what_cannot_be_read_is_set_aside(
         await subscription.run_once()
         assert await states(checkpoints) == [FAILED]
     assert handler.dealt == [1, 3]
-    newer = EventRegistry([DoorOpened, WiderWindow])
-    async with SQLiteEventStore(from_elsewhere, registry=newer) as store:
+    async with SQLiteEventStore(from_elsewhere, registry=NEWER) as store:
         await checkpoints.replay("doors")
         await subscribed(store, checkpoints, handler).run_once()
     assert handler.dealt == [1, 3, 2]

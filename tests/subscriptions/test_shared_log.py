@@ -6,9 +6,8 @@ from typing import Any
 from dashtam_events.recorded import Position, RecordedEvent, StreamId
 from dashtam_events.store import InMemoryEventStore
 from dashtam_events.subscriptions import partition_of
-from dashtam_events.subscriptions._batches import Batch
+from dashtam_events.subscriptions._batches import Batch, Filter
 from dashtam_events.subscriptions._log import SharedLog, WholeLog
-from dashtam_events.subscriptions._pages import Filter
 from tests.subscriptions.groups import append
 from tests.subscriptions.houses import REGISTRY
 

@@ -5,8 +5,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dashtam_events.store.protocol import EventStore
-from dashtam_events.subscriptions._batches import Item, Unreadable, read_batch, type_of
-from dashtam_events.subscriptions._pages import Filter
+from dashtam_events.subscriptions._batches import (
+    Filter,
+    Item,
+    Unreadable,
+    read_batch,
+    type_of,
+)
 from dashtam_events.subscriptions._parking import unfit
 from dashtam_events.subscriptions.checkpoint import Checkpoint
 from dashtam_events.subscriptions.errors import (

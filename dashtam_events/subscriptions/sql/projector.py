@@ -8,9 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dashtam_events.recorded import Position, RecordedEvent
 from dashtam_events.store.protocol import EventStore
-from dashtam_events.subscriptions._batches import Batch, Item, Unreadable
+from dashtam_events.subscriptions._batches import Batch, Filter, Item, Unreadable
 from dashtam_events.subscriptions._options import Options
-from dashtam_events.subscriptions._pages import Filter
 from dashtam_events.subscriptions._runner import Runner, Stopped
 from dashtam_events.subscriptions.checkpoint import Checkpoint, ParkedEvent
 from dashtam_events.subscriptions.errors import (
