@@ -79,27 +79,36 @@ def lines(growth: Growth) -> str:
 
 
 def bars(outcomes: Sequence[Outcome]) -> str:
-    """How many times the limit ours and the rival cost, on a logarithmic scale."""
-    shown = [(each, each.limit) for each in outcomes if each.limit]
+    """How many times the limit ours and the rival cost, on a logarithmic scale.
+
+    What costs more has a bar to the right of the line at 1, what costs less one to the left.
+    """
+    shown = [(each.name, _ratios(each)) for each in outcomes if each.limit]
+    every = [1.0, *(ratio for _, ratios in shown for ratio in ratios.values())]
     left, right, step = 270, _WIDTH - 90, 38
-    widest = max(max(each.ours, each.rival or 0) / limit for each, limit in shown)
-    scale = (right - left) / max(log10(widest), 0.1)
-    parts = [_text(left, 20, "times the limit, which is the line at 1", faint=True)]
-    for place, (each, limit) in enumerate(shown):
-        y = 34 + place * step
-        parts.append(_text(left - 8, y + 16, each.name, anchor="end"))
-        for kind, cost, top in (("ours", each.ours, y), ("rival", each.rival, y + 14)):
-            if cost is not None:
-                parts += _bar(kind, cost / limit, left, top, scale)
+    scale = (right - left) / max(log10(max(every) / min(every)), 0.1)
+    line = left - scale * log10(min(every))
     height = 40 + len(shown) * step
-    parts.append(f'<line class="limit" x1="{left}" y1="28" x2="{left}" y2="{height - 8}"/>')
+    parts = [
+        _text(line, 20, "times the limit", faint=True),
+        f'<line class="limit" x1="{line:.0f}" y1="28" x2="{line:.0f}" y2="{height - 8}"/>',
+    ]
+    for place, (name, ratios) in enumerate(shown):
+        y = 34 + place * step
+        parts.append(_text(left - 8, y + 16, name, anchor="end"))
+        for lower, (kind, ratio) in enumerate(ratios.items()):
+            parts += _bar(kind, ratio, line, y + 14 * lower, scale)
     return _svg(height, "What ours and the rival cost, in times of the limit", parts)
 
 
-def _bar(kind: str, ratio: float, left: int, top: int, scale: float) -> list[str]:
-    """A bar to the right of the line; what costs less than the limit has one to the left."""
-    end = left + scale * log10(max(ratio, 0.1))
-    begin, width = min(left, end), max(abs(end - left), 1)
+def _ratios(outcome: Outcome) -> dict[str, float]:
+    costs = {"ours": outcome.ours, "rival": outcome.rival}
+    return {kind: cost / (outcome.limit or 1) for kind, cost in costs.items() if cost}
+
+
+def _bar(kind: str, ratio: float, line: float, top: int, scale: float) -> list[str]:
+    end = line + scale * log10(ratio)
+    begin, width = min(line, end), max(abs(end - line), 1)
     return [
         f'<rect class="{kind}" x="{begin:.0f}" y="{top}" width="{width:.0f}" height="12"/>',
         _text(begin + width + 5, top + 10, f"{kind} {ratio:.2f}", faint=True),
