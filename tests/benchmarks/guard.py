@@ -16,7 +16,7 @@ BASELINE = Path(__file__).with_name("baseline.json")
 """The result of the run that the docs show."""
 
 _FAR = 1.5
-_LOOKS = 3
+_LOOKS = 10
 
 
 def regressions(
@@ -26,21 +26,29 @@ def regressions(
 
     A row without a limit has no ratio that holds on another machine, such as the milliseconds of
     an import: it is left out, and so is what the baseline does not know. A suspect is measured
-    again, up to three times: one good look acquits it.
+    again, up to ten times, until the best of all rounds acquit it.
     """
     known = json.loads(baseline.read_text(encoding="utf-8"))["rows"]
-    before = {each["name"]: _to_limit(each["least"]) for each in known}
+    before = {each["name"]: each["least"] for each in known}
     for row, outcome in zip(rows, outcomes, strict=True):
-        was, ratio = before.get(row.name), _to_limit(outcome.least)
-        if was is None or ratio is None:
+        was = before.get(row.name, {})
+        if "limit" not in was or "limit" not in outcome.least:
             continue
-        for _ in range(_LOOKS):
-            if ratio <= _FAR * was:
-                break
-            ratio = min(ratio, _to_limit(measure(row, rounds).least) or ratio)
-        if ratio > _FAR * was:
-            yield f"{row.name}: {ratio:.2f} times the limit at the least, {was:.2f} before"
+        bound = _FAR * _ratio(was)
+        ratio = _ratio(_least(row, outcome.least, rounds, bound))
+        if ratio > bound:
+            yield f"{row.name}: {ratio:.2f} times the limit, {_ratio(was):.2f} before"
 
 
-def _to_limit(least: Mapping[str, float]) -> float | None:
-    return least["ours"] / least["limit"] if "limit" in least else None
+def _ratio(least: Mapping[str, float]) -> float:
+    return least["ours"] / least["limit"]
+
+
+def _least(row: Row, least: Mapping[str, float], rounds: int, bound: float) -> Mapping[str, float]:
+    """What the best rounds cost, of as many as it takes to get below the bound."""
+    for _ in range(_LOOKS):
+        if _ratio(least) <= bound:
+            break
+        again = measure(row, rounds).least
+        least = {way: min(cost, again[way]) for way, cost in least.items()}
+    return least

@@ -32,7 +32,7 @@ def looked_at(row: Row, baseline: Path) -> list[str]:
 
 
 def test_a_slowdown_by_more_than_half_is_found_and_told(baseline: Path) -> None:
-    expected = ["work: 3.10 times the limit at the least, 2.00 before"]
+    expected = ["work: 3.10 times the limit, 2.00 before"]
     assert looked_at(work(31.0), baseline) == expected
 
 
@@ -40,7 +40,7 @@ def test_less_is_noise(baseline: Path) -> None:
     assert looked_at(work(29.0), baseline) == []
 
 
-@pytest.mark.parametrize("slow_looks", [1, 2, 3])
+@pytest.mark.parametrize("slow_looks", [1, 2, 10])
 def test_a_single_good_look_acquits(baseline: Path, slow_looks: int) -> None:
     costs = iter([99.0] * 4 * slow_looks + [20.0] * 4)
     noisy = Row(name="work", limit=lambda: 10.0, ours=lambda: next(costs), target=2)
@@ -48,7 +48,7 @@ def test_a_single_good_look_acquits(baseline: Path, slow_looks: int) -> None:
 
 
 def test_a_row_is_not_looked_at_for_ever(baseline: Path) -> None:
-    costs = iter([99.0] * 4 * 4)
+    costs = iter([99.0] * 4 * 11)
     slow = Row(name="work", limit=lambda: 10.0, ours=lambda: next(costs), target=2)
     assert len(looked_at(slow, baseline)) == 1
 
