@@ -158,7 +158,7 @@ class PatchedStore(PostgresEventStore):
 
 
 _WITHOUT_LOCK = (r"PERFORM pg_advisory_xact_lock\(-?\d+\);", "")
-_WITHOUT_NOTIFICATION = (r"PERFORM pg_notify\('\w+', ''\);", "")
+_WITHOUT_NOTIFICATION = (r"PERFORM pg_notify\('\w+', last::text\);", "")
 _FROM_A_SEQUENCE = (
     "last := start;",
     "start := 1000 * nextval('{schema}.numbers'); last := start;",

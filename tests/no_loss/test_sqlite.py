@@ -65,21 +65,8 @@ def in_transactions(tmp_path_factory: pytest.TempPathFactory, processes: Executo
 
 
 @counts.counted
-class TestOneProcess(NoLoss):
-    @pytest.fixture
-    def findings(self, in_one_process: Findings) -> Findings:
-        return in_one_process
-
-
-@counts.counted
-class TestSeveralProcesses(NoLoss):
-    @pytest.fixture
-    def findings(self, in_several_processes: Findings) -> Findings:
-        return in_several_processes
-
-
-@counts.counted
-class TestTransactions(NoLoss):
-    @pytest.fixture
-    def findings(self, in_transactions: Findings) -> Findings:
-        return in_transactions
+class TestNoLoss(NoLoss):
+    @pytest.fixture(params=["in_one_process", "in_several_processes", "in_transactions"])
+    def findings(self, request: pytest.FixtureRequest) -> Findings:
+        found: Findings = request.getfixturevalue(request.param)
+        return found

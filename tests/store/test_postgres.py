@@ -14,8 +14,9 @@ from dashtam_events.recorded import StreamId
 from dashtam_events.store import AppendResult
 from dashtam_events.store.postgres import PostgresEventStore
 from dashtam_events.testing import CONTRACT_EVENTS, StoreContract
-from dashtam_events.testing._store_samples import a_stream, lit, log_of, stream_of
+from dashtam_events.testing._store_samples import a_stream, lit, log_of
 from tests.postgres_server import Open, asking
+from tests.store.following import cancel_appends
 
 
 @pytest.fixture
@@ -185,17 +186,10 @@ async def test_an_append_cancelled_before_its_turn_is_never_written(
         assert len(await log_of(store)) == 2
 
 
-async def test_appends_cancelled_at_many_moments(store: PostgresEventStore) -> None:
-    """200 appends are cancelled one by one while they are written: each is whole or absent."""
-    streams = [a_stream() for _ in range(200)]
-    tasks = [asyncio.create_task(store.append(stream, lit(3))) for stream in streams]
-    for task in tasks[::2]:
-        await asyncio.sleep(0.0002)
-        task.cancel()
-    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-    for stream, outcome in zip(streams, outcomes, strict=True):
-        count = len(await stream_of(store, stream))
-        assert count == 3 if isinstance(outcome, AppendResult) else count in (0, 3)
+async def test_an_append_cancelled_at_any_moment_is_whole_or_absent(
+    store: PostgresEventStore,
+) -> None:
+    await cancel_appends(store)
 
 
 async def test_reads_cancelled_at_many_moments_leave_the_pool_well(open_store: Open) -> None:

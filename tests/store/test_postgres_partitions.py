@@ -8,11 +8,11 @@ from click.testing import CliRunner
 
 from dashtam_events.cli.app import command
 from dashtam_events.errors import DuplicateEvent, StoreUnavailable
-from dashtam_events.recorded import Position, RecordedEvent
 from dashtam_events.store.postgres import PostgresEventStore, migrate
 from dashtam_events.testing import StoreContract
 from dashtam_events.testing._store_samples import a_stream, lit, log_of, stream_of
 from tests.postgres_server import Open, asking
+from tests.store.following import follow
 from tests.store.postgres_roles import APPEND_ONLY
 
 SIZE = 7
@@ -102,21 +102,10 @@ async def test_writers_beside_each_other_lose_nothing(
             await to.append(stream, lit(3), expected=version)
 
     async with open_store() as other:
-        following = asyncio.create_task(_follow(store, until=8 * 30))
+        following = asyncio.create_task(follow(store, until=8 * 30))
         await asyncio.gather(*(write(to) for to in (store, other) for _ in range(4)))
         async with asyncio.timeout(20):
             assert await following == await log_of(other)
-
-
-async def _follow(store: PostgresEventStore, until: int) -> list[RecordedEvent]:
-    seen: list[RecordedEvent] = []
-    after: Position | None = None
-    while len(seen) < until:
-        await store.wait(after=after)
-        async for recorded in store.read_all(after=after):
-            seen.append(recorded)
-            after = recorded.position
-    return seen
 
 
 async def test_an_append_only_role_makes_partitions_and_no_other_table(

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from hypothesis import given, settings
 
-from dashtam_events.recorded import Position, RecordedEvent, StreamId
+from dashtam_events.recorded import StreamId
 from dashtam_events.store.postgres import PostgresEventStore
 from dashtam_events.testing import CONTRACT_EVENTS
 from dashtam_events.testing._store_samples import log_of
 from tests.postgres_server import Open
+from tests.store.following import follow
 from tests.store.postgres_children import write_beside_others
 from tests.store.starting import ENVIRONMENT
 from tests.store.test_model import _histories, _play
@@ -20,6 +21,7 @@ CHILD = str(Path(__file__).with_name("postgres_children.py"))
 WRITERS, TIMES = 8, 20
 OWN = 2 * WRITERS * TIMES * 3
 SHARED = 2 * WRITERS * (TIMES // 5) * 2
+EVENTS = OWN + SHARED
 
 
 async def test_sixteen_writers_of_two_processes_lose_nothing(
@@ -28,9 +30,9 @@ async def test_sixteen_writers_of_two_processes_lose_nothing(
     """Whoever follows, by notification, by polling or in small pages, sees every event once."""
     async with open_store() as store, open_store(poll_interval=0.02) as other:
         readers = [
-            asyncio.create_task(_follow(store, limit=None)),
-            asyncio.create_task(_follow(store, limit=7)),
-            asyncio.create_task(_follow(other, limit=50)),
+            asyncio.create_task(follow(store, EVENTS)),
+            asyncio.create_task(follow(store, EVENTS, limit=7)),
+            asyncio.create_task(follow(other, EVENTS, limit=50)),
         ]
         arguments = (dsn, schema, "theirs", str(WRITERS), str(TIMES))
         child = await asyncio.create_subprocess_exec(
@@ -39,7 +41,7 @@ async def test_sixteen_writers_of_two_processes_lose_nothing(
         await write_beside_others(dsn, schema, "ours", WRITERS, TIMES)
         assert await child.wait() == 0
         log = await log_of(store)
-        assert len(log) == OWN + SHARED
+        assert len(log) == EVENTS
         async with asyncio.timeout(10):
             followed = await asyncio.gather(*readers)
     assert all(seen == log for seen in followed)
@@ -48,17 +50,6 @@ async def test_sixteen_writers_of_two_processes_lose_nothing(
         assert recorded.version == heads.get(recorded.stream, 0) + 1
         heads[recorded.stream] = recorded.version
     assert len(heads) == 2 * WRITERS + 1
-
-
-async def _follow(store: PostgresEventStore, limit: int | None) -> list[RecordedEvent]:
-    seen: list[RecordedEvent] = []
-    after: Position | None = None
-    while len(seen) < OWN + SHARED:
-        await store.wait(after=after)
-        async for recorded in store.read_all(after=after, limit=limit):
-            seen.append(recorded)
-            after = recorded.position
-    return seen
 
 
 def test_interleaved_appends_match_a_simple_model(dsn: str) -> None:

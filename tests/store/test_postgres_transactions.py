@@ -9,12 +9,12 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from dashtam_events.errors import DuplicateEvent, StoreUnavailable, VersionConflict
-from dashtam_events.recorded import Position, RecordedEvent
 from dashtam_events.store import Append
 from dashtam_events.store.postgres import PostgresEventStore
 from dashtam_events.testing._store_appending import AppendingContract
 from dashtam_events.testing._store_samples import a_stream, lit, log_of
 from tests.postgres_server import Open, asking
+from tests.store.following import follow
 from tests.store.within import Committing, WithinTests
 
 
@@ -130,7 +130,7 @@ async def test_a_reader_misses_nothing_of_transactions_that_wrote_before_they_ap
     store: PostgresEventStore, dsn: str
 ) -> None:
     """Transactions that took their number early commit late, some never: the feed has no hole."""
-    following = asyncio.create_task(_follow(store, until=3 * 40 + 40))
+    following = asyncio.create_task(follow(store, until=3 * 40 + 40))
     await asyncio.gather(
         *(_append_late(store, dsn, number) for number in range(8)),
         *(_append_directly(store) for _ in range(4)),
@@ -161,14 +161,3 @@ async def _append_late(store: PostgresEventStore, dsn: str, number: int) -> None
             else:
                 await transaction.commit()
                 version += 3
-
-
-async def _follow(store: PostgresEventStore, until: int) -> list[RecordedEvent]:
-    seen: list[RecordedEvent] = []
-    after: Position | None = None
-    while len(seen) < until:
-        await store.wait(after=after)
-        async for recorded in store.read_all(after=after):
-            seen.append(recorded)
-            after = recorded.position
-    return seen

@@ -22,7 +22,8 @@ from dashtam_events.recorded import StreamId
 from dashtam_events.store import Append, AppendResult, SQLiteEventStore
 from dashtam_events.store.sqlite import _session
 from dashtam_events.testing import CONTRACT_EVENTS, StoreContract
-from dashtam_events.testing._store_samples import LampPutOut, a_stream, lit, log_of, stream_of
+from dashtam_events.testing._store_samples import LampPutOut, a_stream, lit, log_of
+from tests.store.following import cancel_appends
 
 Open = Callable[..., SQLiteEventStore]
 
@@ -207,17 +208,10 @@ async def test_an_append_cancelled_before_its_turn_is_never_written(
     assert len(await log_of(store)) == 1
 
 
-async def test_appends_cancelled_at_many_moments(store: SQLiteEventStore) -> None:
-    """200 appends are cancelled one by one while they are written: each is whole or absent."""
-    streams = [a_stream() for _ in range(200)]
-    tasks = [asyncio.create_task(store.append(stream, lit(3))) for stream in streams]
-    for task in tasks[::2]:
-        await asyncio.sleep(0.0002)
-        task.cancel()
-    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-    for stream, outcome in zip(streams, outcomes, strict=True):
-        count = len(await stream_of(store, stream))
-        assert count == 3 if isinstance(outcome, AppendResult) else count in (0, 3)
+async def test_an_append_cancelled_at_any_moment_is_whole_or_absent(
+    store: SQLiteEventStore,
+) -> None:
+    await cancel_appends(store)
 
 
 async def test_waiting_for_another_writer_is_bounded(path: Path) -> None:

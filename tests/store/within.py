@@ -15,9 +15,9 @@ from sqlalchemy.ext.asyncio import (
 
 from dashtam_events.bus import EventContext, InMemoryEventBus
 from dashtam_events.errors import DuplicateEvent, VersionConflict
-from dashtam_events.recorded import Position, RecordedEvent
 from dashtam_events.store import Append, AppendResult, EventStore
 from dashtam_events.testing._store_samples import LampLit, a_stream, lit, log_of, stream_of
+from tests.store.following import follow
 
 __all__ = ["Committing", "Joinable", "WithinTests"]
 
@@ -184,7 +184,7 @@ class WithinTests:
         """Some transactions commit late, some never: whoever follows sees no hole."""
         async with engine.begin() as connection:
             await connection.execute(text("CREATE TABLE mine (n integer)"))
-        following = asyncio.create_task(_follow(store, until=3 * 4 * 3 + 3 * 6))
+        following = asyncio.create_task(follow(store, until=3 * 4 * 3 + 3 * 6))
         await asyncio.gather(
             *(_append_late(store, engine, number) for number in range(4)),
             *(_append_directly(store) for _ in range(3)),
@@ -221,14 +221,3 @@ async def _append_late(store: Joinable, engine: AsyncEngine, number: int) -> Non
             else:
                 await session.commit()
                 version += 3
-
-
-async def _follow(store: EventStore, until: int) -> list[RecordedEvent]:
-    seen: list[RecordedEvent] = []
-    after: Position | None = None
-    while len(seen) < until:
-        await store.wait(after=after)
-        async for recorded in store.read_all(after=after):
-            seen.append(recorded)
-            after = recorded.position
-    return seen
