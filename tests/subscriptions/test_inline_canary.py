@@ -1,6 +1,6 @@
 """No error of an append that writes a projection tells a personal value, nor does its chain."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -75,7 +75,7 @@ async def store(engine: AsyncEngine) -> AsyncIterator[JoinableStore]:
 @asynccontextmanager
 async def appending(
     store: JoinableStore, engine: AsyncEngine, view: Projection, source: str
-) -> AsyncIterator[InlineProjections]:
+) -> AsyncGenerator[InlineProjections, None]:
     """Appends on an engine, or in a session that is rolled back in the end."""
     on_engine = InlineProjections(store, engine, [view])
     await on_engine.catch_up()
