@@ -55,12 +55,14 @@ class Growth:
 
 
 def measured(curve: Curve, *, quick: bool) -> Growth:
-    """The medians of a few rounds at each size."""
+    """The medians of a few rounds, in each of which all sizes have their turn."""
     sizes = curve.quick if quick else curve.sizes
-    points = [
-        Point(size, statistics.median([curve.sample(size) for _ in range(curve.rounds)]))
-        for size in sizes
-    ]
+    rounds = [[curve.sample(size) for size in sizes] for _ in range(curve.rounds)]
+    medians = map(statistics.median, zip(*rounds, strict=True))
     return Growth(
-        name=curve.name, along=curve.along, unit=curve.unit, points=tuple(points), most=curve.most
+        name=curve.name,
+        along=curve.along,
+        unit=curve.unit,
+        points=tuple(map(Point, sizes, medians)),
+        most=curve.most,
     )

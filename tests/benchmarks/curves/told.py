@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from time import process_time
 from typing import Any
 from uuid import uuid4
@@ -11,15 +10,15 @@ from uuid import uuid4
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from dashtam_events import InMemoryEventBus, SQLiteEventStore
-from dashtam_events.bus.session import real_savepoints
 from dashtam_events.recorded import RecordedEvent
 from dashtam_events.sse import ServerSentEvent, SSEHub
 from dashtam_events.subscriptions import ConsumerGroup, Subscription
 from dashtam_events.subscriptions.sql import SQLCheckpointStore, create_subscription_tables
 from tests.benchmarks.curves.filled import filled
 from tests.benchmarks.growth import Curve
+from tests.benchmarks.postgres.server import address, new_schema
 from tests.benchmarks.sse_servers import ours_from_a_hub
-from tests.benchmarks.workload import BENCH, FIELDS, ConnectionSynced, scratch, timed
+from tests.benchmarks.workload import BENCH, FIELDS, ConnectionSynced, timed
 
 __all__ = ["OF_TELLING"]
 
@@ -48,9 +47,8 @@ def _handler() -> Callable[[ConnectionSynced], Awaitable[None]]:
 
 
 @asynccontextmanager
-async def _checkpoints(folder: Path) -> AsyncIterator[SQLCheckpointStore]:
-    address = f"sqlite+aiosqlite:///{folder / 'checkpoints.db'}"
-    engine = real_savepoints(create_async_engine(address))
+async def _checkpoints() -> AsyncIterator[SQLCheckpointStore]:
+    engine = create_async_engine(address().replace("postgresql:", "postgresql+asyncpg:"))
     await create_subscription_tables(engine)
     yield SQLCheckpointStore(engine)
     await engine.dispose()
@@ -60,7 +58,7 @@ def _follow(partitions: int) -> float:
     """One member has all the partitions; each keeps its checkpoint after each of its batches."""
     path = filled(_FOLLOWED)
 
-    async def run(folder: Path) -> float:
+    async def run() -> float:
         left, everything = _FOLLOWED, asyncio.Event()
 
         async def handle(_recorded: RecordedEvent) -> None:
@@ -69,15 +67,14 @@ def _follow(partitions: int) -> float:
             if not left:
                 everything.set()
 
-        async with SQLiteEventStore(path, registry=BENCH) as store, _checkpoints(folder) as kept:
-            following = Subscription("growth", store, handle, checkpoints=kept)
+        async with SQLiteEventStore(path, registry=BENCH) as store, _checkpoints() as kept:
+            following = Subscription(new_schema("growth"), store, handle, checkpoints=kept)
             with timed(_FOLLOWED) as cost:
                 async with ConsumerGroup(following, partitions=partitions):
                     await everything.wait()
         return cost[0]
 
-    with scratch() as folder:
-        return asyncio.run(run(folder))
+    return asyncio.run(run())
 
 
 def _fan_out(listeners: int) -> float:
@@ -158,7 +155,7 @@ OF_TELLING = (
         sample=_publish,
     ),
     Curve(
-        name="follow the log in a consumer group, an event",
+        name="follow the log in a consumer group, checkpoints in PostgreSQL, an event",
         along="partitions",
         sizes=(1, 4, 16, 64),
         quick=(1, 16, 64),
