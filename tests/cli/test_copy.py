@@ -388,6 +388,43 @@ def _kill_behind(source: House, target: House, events: int) -> None:
         process.communicate()
 
 
+def test_interrupted_it_says_nothing(houses: Houses) -> None:
+    source, target = houses("sqlite", "source"), houses("postgresql", "target")
+
+    async def fill(store: EventStore) -> None:
+        for _ in range(30):
+            await open_doors(store, *range(100))
+
+    source.use(fill)
+    target.use(EventStore.last_position)  # makes the tables to count in
+    with start(*arguments(source, target, "--batch-size", "5")) as process:
+        while not held_by(target):
+            time.sleep(0.005)
+        process.send_signal(signal.SIGINT)
+        _out, err = process.communicate(timeout=30)
+    assert (process.returncode, err.strip()) == (130, "")
+    assert held_by(target) < 3000
+
+
+@pytest.mark.parametrize("of", KINDS)
+def test_where_its_target_fails_nothing_more_is_said_than_why(
+    houses: Houses, of: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    source, target = filled(houses(of, "source")), houses("sqlite", "target")
+
+    def disturb(events: int) -> None:
+        if events:
+            target.ask("DELETE FROM {}events")
+
+    async def move() -> None:
+        async with raw(source, writable=False) as here, raw(target, writable=True) as there:
+            await copy(here, there, disturb)
+
+    with pytest.raises(StoreUnavailable, match="somebody else writes to it"):
+        asyncio.run(move())
+    assert caplog.records == []
+
+
 rows = st.lists(
     st.tuples(
         *(st.integers(0, 2**63 - 1), st.binary(max_size=3), st.text(max_size=3)),

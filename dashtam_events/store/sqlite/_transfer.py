@@ -72,11 +72,11 @@ class RawSQLite:
     async def _batches(self, sql: str, *values: int) -> AsyncIterator[Any]:
         with translated(self.shown, _WAIT):
             cursor = self.connection.execute(sql, values)
-        with closing(cursor):
-            while rows := self._fetched(cursor):
-                yield rows
-                # So that Ctrl-C is heard.
-                await asyncio.sleep(0)
+        # Not closed here: a reader that gives up may come back after the connection is closed.
+        while rows := self._fetched(cursor):
+            yield rows
+            # So that Ctrl-C is heard.
+            await asyncio.sleep(0)
 
     def _fetched(self, cursor: sqlite3.Cursor) -> list[Any]:
         with translated(self.shown, _WAIT):
