@@ -37,7 +37,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--check", action="store_true", help="fail where a ratio has grown by half")
     options = parser.parse_args()
     if options.check and not BASELINE.is_file():
-        parser.error(f"there is no baseline to compare with: make one with --json {BASELINE}")
+        parser.error(f"there is no baseline to compare with: make one: --quick --json {BASELINE}")
     return options
 
 
@@ -48,11 +48,15 @@ def main() -> None:
     print(", ".join(f"{key} {value}" for key, value in machine.items()))
     table = rows(1 if options.quick else 5)
     outcomes = list(_outcomes(table, options.rounds))
-    for each in reasons(outcomes):
-        print(f"{each.name}: {each.why}")
     growths = list(_growths(quick=options.quick)) if options.growth else []
+    explained = list(reasons([*outcomes, *growths]))
+    for each in explained:
+        print(f"{each.name}: {each.why}")
+        for part in each.parts:
+            print(f"    {part.name}: {part.cost:.2f} µs")
     options.page.mkdir(parents=True, exist_ok=True)
-    write_page(options.page, machine, outcomes, growths, today=date.today())  # noqa: DTZ011  # of the reader's calendar
+    today = date.today()  # noqa: DTZ011  # of the reader's calendar
+    write_page(options.page, machine, outcomes, growths, explained, today=today)
     _write(options.json or options.page / "benchmarks.json", machine, outcomes, growths)
     if options.check and (worse := list(regressions(table, outcomes, options.rounds))):
         sys.exit("\n".join(worse))

@@ -7,7 +7,8 @@ from pathlib import Path
 from tests.benchmarks.charts import bars, lines, told
 from tests.benchmarks.growth import Growth
 from tests.benchmarks.harness import Outcome
-from tests.benchmarks.reasons import reasons
+from tests.benchmarks.parts import Part
+from tests.benchmarks.reasons import Reason
 
 __all__ = ["write_page"]
 
@@ -48,21 +49,25 @@ def write_page(
     machine: Mapping[str, object],
     outcomes: Sequence[Outcome],
     growths: Sequence[Growth],
+    reasons: Sequence[Reason],
     *,
     today: date,
 ) -> None:
-    """Write `benchmarks.md` into a folder, and its charts into `benchmarks` beside it."""
+    """Write `benchmarks.md` into a folder, and its charts into `benchmarks` beside it.
+
+    `reasons` are those for the rows and curves that are over their targets.
+    """
     facts = ", ".join(f"{key} {value}" for key, value in machine.items())
     parts = [
         _INTRO,
         f"Run on {today.day} {today:%B %Y}: {facts}.",
         _AGAIN,
         *_table(outcomes),
-        *_why(outcomes),
+        *_why(outcomes, reasons),
         _picture("ratios", "What ours and the rival cost, in times of the limit: as in the table"),
         _DIFFERENCES,
         *(f"- {each.name}: {each.note}" for each in outcomes if each.note),
-        *_growth(growths),
+        *_growth(growths, reasons),
     ]
     text = "\n".join(parts).rstrip() + "\n"
     (folder / "benchmarks.md").write_text(text, encoding="utf-8")
@@ -94,12 +99,22 @@ def _target(outcome: Outcome) -> str:
     return f"{outcome.target:g}{kind[outcome.against]}{'' if outcome.met else ', not met'}"
 
 
-def _why(measured: Sequence[Outcome | Growth]) -> Iterator[str]:
-    for each in reasons(measured):
-        yield f"\n**{each.name}** is not within its target: {each.why}"
+def _why(measured: Sequence[Outcome | Growth], reasons: Sequence[Reason]) -> Iterator[str]:
+    names = {each.name for each in measured}
+    for each in reasons:
+        if each.name in names:
+            yield f"\n**{each.name}** is not within its target: {each.why}"
+            yield from _parts(each.parts)
 
 
-def _growth(growths: Sequence[Growth]) -> Iterator[str]:
+def _parts(parts: Sequence[Part]) -> Iterator[str]:
+    if parts:
+        yield "\n| part of it | µs an event |\n|---|---:|"
+    for each in parts:
+        yield f"| {each.name} | {each.cost:.2f} |"
+
+
+def _growth(growths: Sequence[Growth], reasons: Sequence[Reason]) -> Iterator[str]:
     if not growths:
         return
     yield _GROWTH
@@ -112,7 +127,7 @@ def _growth(growths: Sequence[Growth]) -> Iterator[str]:
             f"| {each.name} | {each.unit} | {each.along} | {costs} | {each.growth:.2f} "
             f"| {allowed} |"
         )
-    yield from _why(growths)
+    yield from _why(growths, reasons)
     for number, each in enumerate(growths, start=1):
         yield _picture(f"growth-{number}", told(each))
 

@@ -12,7 +12,8 @@ from tests.benchmarks.curves import CURVES
 from tests.benchmarks.growth import Growth, Point
 from tests.benchmarks.harness import Outcome
 from tests.benchmarks.page import write_page
-from tests.benchmarks.reasons import REASONS
+from tests.benchmarks.parts import PARTS, Part
+from tests.benchmarks.reasons import REASONS, reasons
 
 FAST = Outcome(
     name="a & b",
@@ -36,12 +37,18 @@ GROWTH = Growth(
 )
 
 
+def page(folder: Path, outcomes: list[Outcome], growths: list[Growth]) -> str:
+    why = list(reasons([*outcomes, *growths]))
+    write_page(folder, {"Python": "3"}, outcomes, growths, why, today=date(2026, 1, 2))
+    return (folder / "benchmarks.md").read_text(encoding="utf-8")
+
+
 @pytest.fixture
 def written(tmp_path: Path) -> str:
-    write_page(tmp_path, {"Python": "3"}, [FAST, SLOW], [GROWTH], today=date(2026, 1, 2))
+    text = page(tmp_path, [FAST, SLOW], [GROWTH])
     for chart in ("ratios", "growth-1"):
         assert ET.parse(tmp_path / "benchmarks" / f"{chart}.svg").getroot().tag.endswith("svg")
-    return (tmp_path / "benchmarks.md").read_text()
+    return text
 
 
 def test_a_row_has_its_costs_its_ratio_and_its_target(written: str) -> None:
@@ -62,10 +69,17 @@ def test_a_target_is_explained_only_where_it_is_not_met(
 ) -> None:
     monkeypatch.setitem(REASONS, "slow", "it waits for the moon.")
     monkeypatch.setitem(REASONS, "a & b", "it waits for the sun.")
-    write_page(tmp_path, {}, [FAST, SLOW], [], today=date(2026, 1, 2))
-    page = (tmp_path / "benchmarks.md").read_text()
-    assert "**slow** is not within its target: it waits for the moon." in page
-    assert "sun" not in page
+    monkeypatch.setitem(PARTS, "slow", lambda: [Part("waiting", 16.0)])
+    text = page(tmp_path, [FAST, SLOW], [])
+    assert "**slow** is not within its target: it waits for the moon." in text
+    assert "| waiting | 16.00 |" in text
+    assert "sun" not in text
+
+
+def test_a_curve_that_grows_is_explained_where_curves_are(tmp_path: Path) -> None:
+    text = page(tmp_path, [FAST], [attrs.evolve(GROWTH, most=1.2)])
+    assert text.index("**work** is not within its target") > text.index("## How cost grows")
+    assert "1.50 | 1.2, not met |" in text
 
 
 def test_what_nobody_has_looked_into_is_said_to_be_so(written: str) -> None:
@@ -78,8 +92,7 @@ def test_what_nobody_has_looked_into_is_said_to_be_so(written: str) -> None:
 )
 def test_a_target_says_what_it_is_compared_with(tmp_path: Path, against: str, shown: str) -> None:
     row = attrs.evolve(FAST, against=against)
-    write_page(tmp_path, {}, [row, FAST], [], today=date(2026, 1, 2))
-    assert shown in (tmp_path / "benchmarks.md").read_text()
+    assert shown in page(tmp_path, [row, attrs.evolve(FAST, name="other")], [])
 
 
 def test_each_picture_is_in_words_too(written: str) -> None:
