@@ -34,6 +34,7 @@ _REASONS = {
     "28000": "access is denied",
     "28P01": "access is denied: wrong user or password",
     "3D000": "there is no such database",
+    "3F000": "it has no such schema: run `dashtam-events migrate`",
     "42501": "access is denied: this role lacks a privilege",
     "42883": "its schema has no function append: run `dashtam-events migrate`",
     "42P01": "its schema has no tables: run `dashtam-events migrate`",

@@ -20,6 +20,7 @@ from dashtam_events.store._rows import (
     StreamQuery,
 )
 from dashtam_events.store._store import RowStore
+from dashtam_events.store.postgres._home import Home
 from dashtam_events.store.postgres._reading import Reader
 from dashtam_events.store.postgres._schema import check_schema
 from dashtam_events.store.postgres._server import TLS, Server
@@ -105,6 +106,7 @@ class PostgresEventStore(RowStore):
         self._scribe, self._clocked = Scribe(registry, codec, clock or now), clock is not None
         self._migrate, self._pool_size, self._poll = migrate, pool_size, poll_interval
         self._reader = Reader(self._fetch, schema, self._scribe)
+        self._home = Home(self._server, self._fetch)
         self._opened: Session | None = None
 
     def __repr__(self) -> str:
@@ -174,7 +176,7 @@ class PostgresEventStore(RowStore):
             StoreUnavailable: when it is used, where it is outside of a transaction, in AUTOCOMMIT,
                 of another isolation or another database; trying again will not help.
         """
-        fetch = borrowed(transaction, self._server)
+        fetch = borrowed(transaction, self._home)
         return TransactionStore(self, fetch, self._server, self._scribe, clocked=self._clocked)
 
     async def position_of(self, event_id: UUID) -> Position | None:

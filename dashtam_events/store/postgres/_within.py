@@ -18,6 +18,7 @@ from dashtam_events.store._rows import (
 from dashtam_events.store._store import RowStore
 from dashtam_events.store.postgres._batch import Job, Pen
 from dashtam_events.store.postgres._failures import FOREIGN
+from dashtam_events.store.postgres._home import Home
 from dashtam_events.store.postgres._reading import Reader
 from dashtam_events.store.postgres._server import Fetch, Server
 from dashtam_events.store.protocol import Attachment, EventStore
@@ -35,7 +36,7 @@ _AUTOCOMMIT = (
     "the transaction given to within() is of isolation AUTOCOMMIT, and each append would be "
     "committed by itself: use READ COMMITTED, trying again will not help"
 )
-_ELSEWHERE = (
+_OTHER_DRIVER = (
     "the transaction given to within() is one of another database, or of another driver than "
     "asyncpg: trying again will not help"
 )
@@ -83,14 +84,14 @@ class TransactionStore(RowStore):
         return await self._reader.attachment(stream, name)
 
 
-def borrowed(given: Any, server: Server) -> Fetch:
+def borrowed(given: Any, home: Home) -> Fetch:
     """A way to ask over a connection of asyncpg, or a session or connection of SQLAlchemy.
 
     Raises:
         TypeError: it is none of them.
     """
     if isinstance(given, asyncpg.Connection | asyncpg.pool.PoolConnectionProxy):
-        return _of_driver(given, server)
+        return _of_driver(given, home)
     try:
         from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
     except ImportError:
@@ -98,18 +99,19 @@ def borrowed(given: Any, server: Server) -> Fetch:
     else:
         session = given() if isinstance(given, async_scoped_session) else given
         if isinstance(session, AsyncConnection | AsyncSession):
-            return _of_sqlalchemy(session, server)
+            return _of_sqlalchemy(session, home)
     raise TypeError("give a connection of asyncpg, or an asynchronous session of SQLAlchemy")
 
 
-def _of_driver(connection: Any, server: Server) -> Fetch:
+def _of_driver(connection: Any, home: Home) -> Fetch:
     async def fetch(sql: str, *values: Any) -> Sequence[Any]:
         try:
             if not (connection.is_in_transaction() or connection.is_closed()):
-                raise StoreUnavailable(server.shown, _NO_TRANSACTION)
+                raise StoreUnavailable(home.server.shown, _NO_TRANSACTION)
+            await home.check(connection, connection.fetch)
             found: Sequence[Any] = await connection.fetch(sql, *values)
         except FOREIGN as error:
-            failure = server.meaning(error)
+            failure = home.server.meaning(error)
         else:
             return found
         raise failure
@@ -117,7 +119,7 @@ def _of_driver(connection: Any, server: Server) -> Fetch:
     return fetch
 
 
-def _of_sqlalchemy(given: "AsyncConnection | AsyncSession", server: Server) -> Fetch:
+def _of_sqlalchemy(given: "AsyncConnection | AsyncSession", home: Home) -> Fetch:
     from sqlalchemy.exc import DBAPIError, SQLAlchemyError
     from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -127,23 +129,28 @@ def _of_sqlalchemy(given: "AsyncConnection | AsyncSession", server: Server) -> F
             await given.flush()
         try:
             connection = await given.connection() if isinstance(given, AsyncSession) else given
-            await _check(connection, server)
+            await _check(connection, home)
             return (await connection.exec_driver_sql(sql, values)).all()
         except DBAPIError as error:
             cause = error.orig and error.orig.__cause__
-            failure = server.meaning(cause or error)
+            failure = home.server.meaning(cause or error)
         except (SQLAlchemyError, *FOREIGN) as error:
-            failure = server.meaning(error)
+            failure = home.server.meaning(error)
         raise failure
 
     return fetch
 
 
-async def _check(connection: "AsyncConnection", server: Server) -> None:
+async def _check(connection: "AsyncConnection", home: Home) -> None:
     """Refuse a connection on which an append cannot stand or fall with anything else."""
     if (connection.dialect.name, connection.dialect.driver) != ("postgresql", "asyncpg"):
-        raise StoreUnavailable(server.shown, _ELSEWHERE)
+        raise StoreUnavailable(home.server.shown, _OTHER_DRIVER)
     # Asks nobody: SQLAlchemy knows it, also where the whole engine was made so.
     raw = await connection.get_raw_connection()
     if getattr(raw.dbapi_connection, "autocommit", False):
-        raise StoreUnavailable(server.shown, _AUTOCOMMIT)
+        raise StoreUnavailable(home.server.shown, _AUTOCOMMIT)
+
+    async def ask(sql: str) -> Sequence[Any]:
+        return (await connection.exec_driver_sql(sql)).all()
+
+    await home.check(raw.driver_connection, ask)

@@ -112,6 +112,7 @@ class InlineProjections:
             ProjectionOutdated: the tables are those of another version.
             PartitionMismatch: a consumer group writes it.
             CheckpointUnavailable: the database failed.
+            StoreUnavailable: it is not the database of the store.
         """
         for projection in self._projections:
             async with unavailable(projection.name):
@@ -124,6 +125,8 @@ class InlineProjections:
 
     async def _make(self, projection: Projection) -> None:
         async with self._begun() as connection:
+            # Refuses a database that is not the store's before anything is made in it.
+            await self._store.within(connection).last_position()
             await create_missing(projection.name, connection, SUBSCRIPTION_METADATA)
             first = Checkpoint(subscription=projection.name, version=projection.version)
             await SQLCheckpointStore(connection).begin(first)
