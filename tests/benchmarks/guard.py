@@ -1,7 +1,7 @@
 """The guard: a ratio to the limit that is half as much again as it was is a regression.
 
-It looks at the best rounds: whatever else the machine does makes the others slower, and the
-medians of a few short rounds with them.
+It counts processor time, and compares the best rounds: on a machine that others keep busy both
+are nearly what they are on a quiet one. Waiting is not counted: the table of a quiet run shows it.
 """
 
 import json
@@ -13,7 +13,7 @@ from tests.benchmarks.harness import Outcome, Row, measure
 __all__ = ["BASELINE", "regressions"]
 
 BASELINE = Path(__file__).with_name("baseline.json")
-"""The result of a quiet run with `--quick`, which `--check` is meant for."""
+"""What `--baseline` measured."""
 
 _FAR = 1.5
 _LOOKS = 10
