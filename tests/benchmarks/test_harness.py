@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from itertools import count
+from time import perf_counter, sleep
 
 import attrs
 import pytest
 
+from tests.benchmarks import workload
 from tests.benchmarks.harness import Row, measure
 
 
@@ -56,3 +58,14 @@ def test_without_what_it_is_compared_with_no_target_is_met() -> None:
     outcome = measure(Row(name="work", ours=always(1), target=2), 3)
     assert outcome.ratio is None
     assert not outcome.met
+
+
+def test_waiting_costs_time_and_no_processor_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workload._Clock, "now", staticmethod(perf_counter))
+    with workload.timed(2) as waited:
+        sleep(0.05)
+    workload.count_processor_time()
+    with workload.timed(2) as worked:
+        sleep(0.05)
+    assert waited[0] >= 25_000
+    assert worked[0] < 10_000
