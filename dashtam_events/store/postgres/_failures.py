@@ -111,7 +111,7 @@ def _tls(error: BaseException) -> str | None:
 def is_lost(error: BaseException | None) -> bool:
     """Whether the connection is gone, and with it the answer."""
     if isinstance(error, asyncpg.InterfaceError):
-        return "closed" in str(error)
+        return "closed" in str(error) or "released back" in str(error)
     if isinstance(error, ConnectionError):
         return not isinstance(error, ConnectionRefusedError)
     return isinstance(error, _LOST)

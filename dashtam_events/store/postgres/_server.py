@@ -90,7 +90,9 @@ class Server:
             return await _fetched(connection, sql, values)
         except FOREIGN as error:
             if is_lost(error):
-                connection.terminate()
+                # A pool has taken back what it heard the end of.
+                with suppress(asyncpg.InterfaceError):
+                    connection.terminate()
             raise
 
     def meaning(self, error: BaseException) -> StoreError:
@@ -110,25 +112,25 @@ async def _keep_as_it_is(_connection: Any) -> None:
 class _Persistent(ABC):
     """Asks over connections that are made when they are needed, and again when they were lost."""
 
-    def __init__(self, server: Server) -> None:
-        self._server = server
+    def __init__(self, server: Server, most: int = 1) -> None:
+        self._server, self._most = server, most
 
     async def fetch(self, sql: str, *values: Any) -> Sequence[Any]:
-        """Ask one statement, and once more where the connection was lost over it.
+        """Ask one statement, and again where the connection was lost over it.
 
-        So it must do no harm twice: a question, or an append, which is stored once.
+        So it must do no harm twice: a question, or an append, which is stored once. It is asked
+        again once for each connection that there may be: all of them are lost with a server that
+        is started anew, and none is noticed before it is used.
         """
-        try:
-            return await self._fetch(sql, values)
-        except FOREIGN as error:
-            failure = None if is_lost(error) else self._server.meaning(error)
-        if failure is not None:
-            raise failure
-        try:
-            return await self._fetch(sql, values)
-        except FOREIGN as error:
-            failure = self._server.meaning(error)
-        raise failure
+        left = self._most
+        while True:
+            try:
+                return await self._fetch(sql, values)
+            except FOREIGN as error:
+                failure, lost = self._server.meaning(error), is_lost(error)
+            if left == 0 or not lost:
+                raise failure
+            left -= 1
 
     @abstractmethod
     async def _fetch(self, sql: str, values: Sequence[Any]) -> Sequence[Any]:
@@ -161,7 +163,7 @@ class Connections(_Persistent):
     """Some connections, for any number who ask at the same time."""
 
     def __init__(self, server: Server, most: int) -> None:
-        super().__init__(server)
+        super().__init__(server, most)
         self._pool = asyncpg.create_pool(
             min_size=0, max_size=most, reset=_keep_as_it_is, **server.options()
         )

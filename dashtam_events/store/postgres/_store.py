@@ -38,7 +38,7 @@ class PostgresEventStore(RowStore):
     the order of their positions: an append locks the log until its commit, and what waits in one
     process goes to the server together, in one transaction and one round trip. A cancelled append
     is not written if its turn had not come, and written whole if it had. Where the connection is
-    lost over an append or a question, it is made once more; an append is still stored once.
+    lost over an append or a question, it is made again; an append is still stored once.
     Iterators hold no connection between two pages. `recorded_at` is the server's time, and never
     runs backwards in the log.
 
