@@ -85,7 +85,8 @@ class Server:
         """Ask one statement; raises the driver's errors, and ends a connection that was lost."""
         try:
             if self.pooler:
-                async with connection.transaction():
+                # Of a database with another default too: the lock of an append needs this one.
+                async with connection.transaction(isolation="read_committed"):
                     return await _fetched(connection, sql, values)
             return await _fetched(connection, sql, values)
         except FOREIGN as error:
