@@ -21,7 +21,8 @@
     ├── SessionRequired            a handler needs the publisher's session (also a RuntimeError)
     ├── TransactionContractViolation  a handler ended a transaction that is not its own
     ├── SavepointsNotReal          an engine whose savepoints survive a rollback
-    ├── CheckpointError, TooManyParked, ProjectionError: drawn in `subscriptions/errors.py`
+    ├── CheckpointError, TooManyParked, WorkCancelled, ProjectionError:
+    │                              drawn in `subscriptions/errors.py`
     ├── InvalidProcessClass        a process manager that cannot hold, when it is defined
     ├── AuditError                 the audit trail could not be written or read
     │   ├── AuditNotRecorded, AuditUnreadable

@@ -21,6 +21,7 @@ from dashtam_events.subscriptions import (
     Start,
     Subscription,
 )
+from dashtam_events.subscriptions._elsewhere import cancelled_elsewhere
 from dashtam_events.subscriptions._options import Part
 from dashtam_events.subscriptions.health import Observer
 from dashtam_events.subscriptions.retrying import Parking, Retry
@@ -131,7 +132,7 @@ class ProcessRunner(Subscription):
         Returns the position that was reached. Raises what `run` raises, and what the store and
         the checkpoints raise.
         """
-        with self._alive():
+        with self._alive(), cancelled_elsewhere(self.name):
             self._begin_anew()
             while not self._stopping.is_set():
                 self._appended = False

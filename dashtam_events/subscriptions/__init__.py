@@ -24,6 +24,7 @@ from dashtam_events.subscriptions.errors import (
     ProjectionOutdated,
     SubscriptionTablesMissing,
     TooManyParked,
+    WorkCancelled,
 )
 from dashtam_events.subscriptions.following import follow
 from dashtam_events.subscriptions.group import ConsumerGroup
@@ -81,6 +82,7 @@ __all__ = [
     "SubscriptionTablesMissing",
     "TooManyParked",
     "Verdict",
+    "WorkCancelled",
     "classify",
     "current_lease",
     "follow",

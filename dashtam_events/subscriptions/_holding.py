@@ -7,7 +7,11 @@ from dashtam_events.subscriptions._log import SharedLog
 from dashtam_events.subscriptions._options import Part
 from dashtam_events.subscriptions._runner import Runner
 from dashtam_events.subscriptions.checkpoint import Checkpoint
-from dashtam_events.subscriptions.errors import CheckpointConflict, CheckpointUnavailable
+from dashtam_events.subscriptions.errors import (
+    CheckpointConflict,
+    CheckpointUnavailable,
+    WorkCancelled,
+)
 from dashtam_events.subscriptions.partitions import CURRENT, Lease
 
 __all__ = ["Holding"]
@@ -53,6 +57,13 @@ class Holding:
         if not (self.is_over or self._is_cut):
             self._is_cut = True
             self.task.cancel()
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What is wrong with how it ended."""
+        if not self.task.cancelled():
+            return self.task.exception()
+        return None if self._is_cut else WorkCancelled(self.held.subscription)
 
     def _is_held(self) -> bool:
         return self._loop.time() < self._until

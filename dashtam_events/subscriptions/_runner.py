@@ -20,6 +20,7 @@ from dashtam_events.subscriptions._batches import (
     read_again,
     starting_position,
 )
+from dashtam_events.subscriptions._elsewhere import cancelled_elsewhere
 from dashtam_events.subscriptions._life import Living
 from dashtam_events.subscriptions._log import Log, WholeLog
 from dashtam_events.subscriptions._options import Options, Part
@@ -95,12 +96,14 @@ class Runner(Living):
             PartitionMismatch: it is one of a consumer group.
             SubscriptionTablesMissing: `create_subscription_tables` was not called.
             TooManyParked: too many events failed.
+            WorkCancelled: the store or the checkpoints were, by somebody else.
             RuntimeError: it is running already.
         """
         with self._alive():
             self._begin_anew()
             try:
-                await self._go_on()
+                with cancelled_elsewhere(self.name):
+                    await self._go_on()
             except Exception as error:
                 self._teller.failed(error)
                 raise
@@ -111,7 +114,7 @@ class Runner(Living):
         Raises what `run` raises, and what `run` waits for: `StoreBusy`, `StoreUnavailable`,
         `CheckpointUnavailable` and `InboxUnavailable`.
         """
-        with self._alive():
+        with self._alive(), cancelled_elsewhere(self.name):
             self._begin_anew()
             while not await self._step() and not self._stopping.is_set():
                 pass
@@ -309,7 +312,8 @@ class Runner(Living):
                 raise _outdated(part)
             started = asyncio.get_running_loop().time()
             try:
-                await call()
+                with cancelled_elsewhere(self.name):
+                    await call()
             except _LEAVES_THE_BATCH:
                 raise
             except Exception as error:  # noqa: BLE001  # whatever a handler raises is dealt with

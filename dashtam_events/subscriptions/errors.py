@@ -8,6 +8,7 @@ DashtamEventsError
 │   └── PartitionMismatch      it was begun with another number of partitions
 ├── InboxUnavailable           an event could not be claimed, because the database failed
 ├── TooManyParked              a subscription stopped, because too many events failed in it
+├── WorkCancelled              what was waited for was cancelled by somebody else
 └── ProjectionError
     ├── ProjectionFailed       an event could not be written into it in the transaction of an append
     ├── ProjectionHasDependents  its tables cannot be replaced: others made views of them
@@ -30,6 +31,7 @@ __all__ = [
     "ProjectionOutdated",
     "SubscriptionTablesMissing",
     "TooManyParked",
+    "WorkCancelled",
 ]
 
 
@@ -138,6 +140,20 @@ class TooManyParked(DashtamEventsError):
             f"{self.subscription}: {self.failed} of the last {self.dealt} events failed and were "
             "parked: mend the handler, start again and replay them"
         )
+
+
+class WorkCancelled(DashtamEventsError):
+    """What a handler, a projection or a store waited for was cancelled, and not by who waits.
+
+    It counts as a failure like any other, one that may pass.
+    """
+
+    def __init__(self, subscription: str) -> None:
+        super().__init__(subscription)
+        self.subscription = subscription
+
+    def __str__(self) -> str:
+        return f"{self.subscription}: something that was waited for was cancelled by somebody else"
 
 
 class ProjectionError(DashtamEventsError):

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from dashtam_events._ids import new_id
+from dashtam_events.subscriptions._elsewhere import cancelled_elsewhere
 from dashtam_events.subscriptions._holding import Holding
 from dashtam_events.subscriptions._life import Living
 from dashtam_events.subscriptions._log import SharedLog
@@ -86,6 +87,7 @@ class ConsumerGroup(Living):
         self._members: Collection[str] = ()
         self._has_begun = False
         self._failure: BaseException | None = None
+        self._takes_from = 0.0
 
     async def run(self) -> None:
         """Deal with a share of the partitions, until it is stopped.
@@ -104,7 +106,8 @@ class ConsumerGroup(Living):
             self._reset()
             stopped = asyncio.create_task(self._stopping.wait())
             try:
-                await self._go_on(stopped)
+                with cancelled_elsewhere(self.name):
+                    await self._go_on(stopped)
             except Exception as error:
                 # Of what failed in a partition, its runner has told.
                 if error is not self._failure:
@@ -174,7 +177,7 @@ class ConsumerGroup(Living):
         staying = [each for each in self._holdings if not each.is_leaving]
         for each in staying[share:]:
             each.leave()
-        if share > len(self._holdings):
+        if share > len(self._holdings) and started >= self._takes_from:
             await self._take(share - len(self._holdings))
 
     async def _take(self, limit: int) -> None:
@@ -192,14 +195,21 @@ class ConsumerGroup(Living):
         if not self._stopping.is_set():
             tasks.add(stopped)
         if tasks:
-            beat = min(_LONGEST_BEAT, self._lease / 3)
+            beat = self._beat_seconds
             await asyncio.wait(tasks, timeout=beat, return_when=asyncio.FIRST_COMPLETED)
+
+    @property
+    def _beat_seconds(self) -> float:
+        return min(_LONGEST_BEAT, self._lease / 3)
 
     def _let_go(self) -> None:
         """Forget partitions that have ended; an error in one of them ends it all."""
         for each in self._holdings:
-            if each.task.done() and not each.task.cancelled():
-                self._failure = self._failure or each.task.exception()
+            if each.task.done():
+                self._failure = self._failure or each.failure
+                if not each.is_leaving:
+                    # It may be lost again as soon as it is there.
+                    self._takes_from = asyncio.get_running_loop().time() + self._beat_seconds
         self._holdings = [each for each in self._holdings if not each.task.done()]
         if self._failure is not None:
             self._stopping.set()

@@ -12,6 +12,7 @@ from dashtam_events.subscriptions._batches import (
     read_batch,
     type_of,
 )
+from dashtam_events.subscriptions._elsewhere import cancelled_elsewhere
 from dashtam_events.subscriptions._parking import unfit
 from dashtam_events.subscriptions.checkpoint import Checkpoint
 from dashtam_events.subscriptions.errors import (
@@ -82,7 +83,8 @@ async def _apply(connection: AsyncConnection, projection: Projection, item: Item
         reason = f"{type_of(item)} is not in the registry"
         raise ProjectionFailed(projection.name, item.position, reason)
     try:
-        await projection.apply(connection, item)
+        with cancelled_elsewhere(projection.name):
+            await projection.apply(connection, item)
     except SQLAlchemyError as error:
         # It quotes the values of its statement, and must not stay as cause or context.
         raised = name_of(error)

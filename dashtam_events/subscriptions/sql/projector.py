@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dashtam_events.recorded import Position, RecordedEvent
 from dashtam_events.store.protocol import EventStore
 from dashtam_events.subscriptions._batches import Batch, Filter, Item, Unreadable
+from dashtam_events.subscriptions._elsewhere import cancelled_elsewhere
 from dashtam_events.subscriptions._options import Options
 from dashtam_events.subscriptions._runner import Runner, Stopped
 from dashtam_events.subscriptions.checkpoint import Checkpoint, ParkedEvent
@@ -117,7 +118,8 @@ class Projector(Runner):
         parked, recorded = self._sorted(batch.items)
         started = asyncio.get_running_loop().time()
         try:
-            await self._advance(batch.reached, parked, recorded)
+            with cancelled_elsewhere(self.name):
+                await self._advance(batch.reached, parked, recorded)
         except (CheckpointError, ProjectionError):
             raise
         except Exception:  # noqa: BLE001  # each event is tried by itself, where its error counts
@@ -200,7 +202,8 @@ class Projector(Runner):
         if self._silent:
             return
         try:
-            await self._projection.after_commit(recorded)
+            with cancelled_elsewhere(self.name):
+                await self._projection.after_commit(recorded)
         except Exception as error:  # noqa: BLE001  # what is committed stays so
             place = ErrorPlace.of(error)
             told = {"projection": self.name, "error_type": place.type, "where": place.place}
