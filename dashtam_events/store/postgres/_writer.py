@@ -74,18 +74,18 @@ class Writer:
             self._announce(outcomes)
 
     def _take(self) -> list[_Accepted]:
-        """Those that wait, up to one that repeats an event of theirs."""
+        """Those that wait, up to one that repeats an event of theirs, or is large."""
         taken: list[_Accepted] = []
         ids: set[bytes] = set()
         size = 0
-        while self._waiting and len(taken) < _MOST_TOGETHER and size < _MOST_BYTES:
+        while self._waiting and len(taken) < _MOST_TOGETHER:
             accepted = self._waiting[0]
             if not accepted.future.done():
                 theirs = ids_of(accepted.job.drafts)
-                if not ids.isdisjoint(theirs):
+                size += _size(accepted.job)
+                if taken and (size > _MOST_BYTES or not ids.isdisjoint(theirs)):
                     break
                 ids.update(theirs)
-                size += _size(accepted.job)
                 taken.append(accepted)
             self._waiting.popleft()
         return taken
@@ -113,7 +113,11 @@ class Writer:
 
 
 def _size(job: Job) -> int:
-    return sum(len(cell[-1]) for draft in job.drafts for cell in draft.cells)
+    return sum(
+        sum(len(cell[-1]) for cell in draft.cells)
+        + sum(len(data or b"") for data in draft.append.attachments.values())
+        for draft in job.drafts
+    )
 
 
 def _tell(accepted: _Accepted, outcome: Outcome) -> None:
