@@ -21,17 +21,13 @@ from dashtam_events.subscriptions._batches import (
     starting_position,
 )
 from dashtam_events.subscriptions._elsewhere import cancelled_elsewhere
+from dashtam_events.subscriptions._lately import lately
 from dashtam_events.subscriptions._life import Living
 from dashtam_events.subscriptions._log import Log, WholeLog
 from dashtam_events.subscriptions._options import Options, Part
 from dashtam_events.subscriptions._parking import failed, unfit, waiting
 from dashtam_events.subscriptions._telling import Teller
-from dashtam_events.subscriptions.checkpoint import (
-    Checkpoint,
-    CheckpointStore,
-    ParkedEvent,
-    ParkedState,
-)
+from dashtam_events.subscriptions.checkpoint import Checkpoint, CheckpointStore, ParkedEvent
 from dashtam_events.subscriptions.errors import (
     CheckpointConflict,
     CheckpointError,
@@ -79,6 +75,7 @@ class Runner(Living):
         self._saved_at = 0.0
         self._parked_streams: frozenset[StreamId] = frozenset()
         self._failures = FailureWindow(options.parking)
+        self._remembers = False
         self._teller = Teller(name, options.observer, self._partition)
 
     def __repr__(self) -> str:
@@ -95,7 +92,7 @@ class Runner(Living):
             CheckpointConflict: another runner moved the checkpoint; this one steps back.
             PartitionMismatch: it is one of a consumer group.
             SubscriptionTablesMissing: `create_subscription_tables` was not called.
-            TooManyParked: too many events failed.
+            TooManyParked: too many events were set aside, lately or before it was started.
             WorkCancelled: the store or the checkpoints were, by somebody else.
             RuntimeError: it is running already.
         """
@@ -123,6 +120,7 @@ class Runner(Living):
     def _begin_anew(self) -> None:
         self._checkpoint = None
         self._failures = FailureWindow(self._options.parking)
+        self._remembers = False
 
     async def health(self) -> Health:
         """How it is. Raises what the store and the checkpoints raise."""
@@ -185,6 +183,7 @@ class Runner(Living):
             await self._look_for_parked()
         if self._parked_streams:
             await self._replay()
+        await self._remember()
         batch = await self._log.read(self._read_to, self._options.batch_size)
         if batch.items:
             await self._deal(batch)
@@ -258,6 +257,21 @@ class Runner(Living):
 
     async def _look_for_parked(self) -> None:
         self._parked_streams = await self._checkpoints.parked_streams(self._known)
+
+    async def _remember(self) -> None:
+        """Count what was set aside before the start: starting again forgives nothing."""
+        if self._remembers or self._stopping.is_set():
+            return
+        if self._parked_streams:
+            window = self._options.parking.window
+            latest = await lately(self._log, self._known.position or 0, window)
+            after = Position(latest[0] - 1) if latest else None
+            parked = await self._checkpoints.parked(self.name, after=after)
+            states = {each.position: each.state for _, each in parked}
+            for position in latest:
+                self._failures.add(states.get(position))
+        self._remembers = True
+        self._check_failures()
 
     async def _replay(self) -> None:
         """Try what was marked for it, and what waits for nothing any more."""
@@ -339,15 +353,14 @@ class Runner(Living):
 
     def _count(self, parked: ParkedEvent | None) -> None:
         """Take down how an event ended."""
-        failed = parked is not None and parked.state is ParkedState.FAILED
-        if parked is None or failed:
-            self._failures.add(failed=failed)
+        self._failures.add(None if parked is None else parked.state)
         if parked is not None:
             self._parked_streams |= {parked.stream}
 
     def _check_failures(self) -> None:
-        if self._failures.is_over:
-            raise TooManyParked(self.name, self._failures.failed, self._failures.dealt)
+        seen = self._failures
+        if seen.is_over:
+            raise TooManyParked(self.name, seen.failed, seen.dealt, seen.waiting)
 
 
 def _outdated(part: Part) -> CheckpointConflict:

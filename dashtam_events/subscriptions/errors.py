@@ -7,7 +7,7 @@ DashtamEventsError
 │   ├── SubscriptionTablesMissing  nobody made the tables
 │   └── PartitionMismatch      it was begun with another number of partitions
 ├── InboxUnavailable           an event could not be claimed, because the database failed
-├── TooManyParked              a subscription stopped, because too many events failed in it
+├── TooManyParked              a subscription stopped, because too many events were set aside
 ├── WorkCancelled              what was waited for was cancelled by somebody else
 └── ProjectionError
     ├── ProjectionFailed       an event could not be written into it in the transaction of an append
@@ -124,21 +124,24 @@ class InboxUnavailable(DashtamEventsError):
 
 
 class TooManyParked(DashtamEventsError):
-    """A subscription stopped: `failed` of the last `dealt` events failed for good.
+    """A subscription stopped: of the last `dealt` events, `failed` failed for good.
 
-    What failed is parked, and the checkpoint stands behind it.
+    Another `waiting` of them stand behind those of their stream. All of these are parked, and the
+    checkpoint is behind them. While they are, the subscription stops again when it is started.
     """
 
-    def __init__(self, subscription: str, failed: int, dealt: int) -> None:
-        super().__init__(subscription, failed, dealt)
+    def __init__(self, subscription: str, failed: int, dealt: int, waiting: int = 0) -> None:
+        super().__init__(subscription, failed, dealt, waiting)
         self.subscription = subscription
         self.failed = failed
         self.dealt = dealt
+        self.waiting = waiting
 
     def __str__(self) -> str:
         return (
-            f"{self.subscription}: {self.failed} of the last {self.dealt} events failed and were "
-            "parked: mend the handler, start again and replay them"
+            f"{self.subscription}: of the last {self.dealt} events {self.failed} failed and were "
+            f"parked, and {self.waiting} behind them: mend the handler, have them replayed or "
+            "drop them, and start again"
         )
 
 

@@ -2,13 +2,14 @@
 
 import asyncio
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 
 import attrs
 
 from dashtam_events.errors import CodecError
+from dashtam_events.subscriptions.checkpoint import ParkedState
 
 __all__ = ["FailureWindow", "Parking", "Retry", "Verdict", "classify"]
 
@@ -16,6 +17,8 @@ _MISTAKES = (
     *(CodecError, ArithmeticError, AssertionError, AttributeError, LookupError, NameError),
     *(NotImplementedError, TypeError, ValueError),
 )
+# One event that fails in a busy stream may have many behind it; it must not stop all others.
+_MOST = 0.5
 
 
 class Verdict(StrEnum):
@@ -69,8 +72,10 @@ class Parking:
 
     With `stream_waits` later events of its stream are set aside behind it, so that a stream is
     always dealt with in order; without, they go on. The subscription stops where, of the last
-    `window` events that it dealt with, more than the share `limit` failed, and at least
-    `at_least` of them.
+    `window` events that it came to, more than the share `limit` failed, or more than half (or
+    `limit`, if that is greater) were set aside at all, those that only wait among them; and at
+    least `at_least` of them. What the store of checkpoints has as parked counts also after a
+    start: replay it or drop it, or raise `limit`, to go on. With a limit of 1 it never stops.
     """
 
     stream_waits: bool = True
@@ -80,20 +85,29 @@ class Parking:
 
 
 class FailureWindow:
-    """Which of the latest events failed."""
+    """How the latest events ended."""
 
     def __init__(self, parking: Parking) -> None:
         self._parking = parking
-        self._latest: deque[bool] = deque(maxlen=parking.window)
+        self._latest: deque[ParkedState | None] = deque(maxlen=parking.window)
+        self._ended: Counter[ParkedState | None] = Counter()
 
-    def add(self, *, failed: bool) -> None:
-        """Count one more event."""
-        self._latest.append(failed)
+    def add(self, state: ParkedState | None) -> None:
+        """Count one more event: how it was set aside, None where it was dealt with."""
+        if len(self._latest) == self._latest.maxlen:
+            self._ended[self._latest[0]] -= 1
+        self._latest.append(state)
+        self._ended[state] += 1
 
     @property
     def failed(self) -> int:
         """How many of them failed."""
-        return sum(self._latest)
+        return self._ended[ParkedState.FAILED]
+
+    @property
+    def waiting(self) -> int:
+        """How many were set aside behind those."""
+        return self._ended[ParkedState.WAITING]
 
     @property
     def dealt(self) -> int:
@@ -102,6 +116,11 @@ class FailureWindow:
 
     @property
     def is_over(self) -> bool:
-        """Whether too many of them failed."""
-        failed, parking = self.failed, self._parking
-        return failed >= parking.at_least and failed > parking.limit * self.dealt
+        """Whether too many of them were set aside."""
+        limit = self._parking.limit
+        return self._is_over(self.failed, limit) or self._is_over(
+            self.failed + self.waiting, max(limit, _MOST)
+        )
+
+    def _is_over(self, number: int, limit: float) -> bool:
+        return number >= self._parking.at_least and number > limit * self.dealt

@@ -127,10 +127,10 @@ class Projector(Runner):
             await self._one_by_one(batch)
         else:
             taken = asyncio.get_running_loop().time() - started
-            for each in parked:
-                self._count(each)
+            fallen = {each.position: each for each in parked}
+            for item in batch.items:
+                self._count(fallen.get(item.position))
             for written in recorded:
-                self._count(None)
                 self._teller.handled(written, taken / len(recorded))
         self._check_failures()
 
