@@ -92,7 +92,7 @@ class _Explained(DashtamEventsError):
     """Its two facts are what it is about, and why."""
 
     def __str__(self) -> str:
-        about, reason = self.args
+        about, reason, *_ = self.args
         return f"{about}: {reason}"
 
 
@@ -223,12 +223,16 @@ class StoreBusy(StoreError):
 
 
 class StoreUnavailable(_Explained, StoreError):
-    """The store cannot be opened or failed underneath; `reason` says why."""
+    """The store cannot be opened or failed underneath; `reason` says why.
 
-    def __init__(self, store: str, reason: str) -> None:
-        super().__init__(store, reason)
+    `code` is the SQLSTATE with which PostgreSQL refused it, None where it said none.
+    """
+
+    def __init__(self, store: str, reason: str, code: str | None = None) -> None:
+        super().__init__(store, reason, code)
         self.store = store
         self.reason = reason
+        self.code = code
 
 
 class StoreClosed(StoreError):

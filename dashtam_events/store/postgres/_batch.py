@@ -6,9 +6,9 @@ from uuid import UUID
 
 import attrs
 
-from dashtam_events.errors import DuplicateEvent, StoreError, VersionConflict
+from dashtam_events.errors import DuplicateEvent, StoreError, StoreUnavailable, VersionConflict
 from dashtam_events.store._rows import Draft, Row, Stored, check_expected, ids_of, repeated
-from dashtam_events.store.postgres._failures import Known
+from dashtam_events.store.postgres._failures import KNOWN
 from dashtam_events.store.postgres._reading import Reader
 from dashtam_events.store.postgres._schema import APPEND
 from dashtam_events.store.postgres._server import Fetch
@@ -112,8 +112,8 @@ class Pen:
         while True:
             try:
                 (answer,) = await self._fetch(self._sql, self._wait, careful, *values)
-            except Known:
-                if careful:
+            except StoreUnavailable as error:
+                if careful or error.code != KNOWN:
                     raise
                 careful = True
             else:

@@ -6,7 +6,7 @@ import asyncpg
 
 from dashtam_events.errors import StoreBusy, StoreError, StoreUnavailable
 
-__all__ = ["FOREIGN", "Known", "Refused", "is_lost", "meaning"]
+__all__ = ["FOREIGN", "KNOWN", "is_lost", "is_refused", "meaning"]
 
 FOREIGN = (
     asyncpg.PostgresError,
@@ -30,6 +30,9 @@ _LOST = (
     asyncpg.InternalClientError,
 )
 _POOLER = (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError)
+KNOWN = "23505"
+"""The code of what may be there once and was there already."""
+_PASSING = ("53300", "57P03")
 _REASONS = {
     "28000": "access is denied",
     "28P01": "access is denied: wrong user or password",
@@ -51,14 +54,6 @@ _REASONS = {
 }
 
 
-class Refused(StoreUnavailable):
-    """The server, or the driver before it, would not take what it was given."""
-
-
-class Known(Refused):
-    """Something that may be there once was there already."""
-
-
 def meaning(error: BaseException, store: str, waited: float) -> StoreError:
     """The error of ours that says the same; `waited` is how long a busy store was waited for.
 
@@ -67,14 +62,13 @@ def meaning(error: BaseException, store: str, waited: float) -> StoreError:
     """
     if isinstance(error, _BUSY):
         return StoreBusy(store, waited)
-    return _kind(error)(store, _reason(error))
+    code = None if is_lost(error) else getattr(error, "sqlstate", None)
+    return StoreUnavailable(store, _reason(error), code)
 
 
-def _kind(error: BaseException) -> type[StoreUnavailable]:
-    if isinstance(error, asyncpg.UniqueViolationError):
-        return Known
-    foreign = isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError)
-    return Refused if foreign and not is_lost(error) else StoreUnavailable
+def is_refused(error: StoreUnavailable) -> bool:
+    """Whether the server was there, and would not take what it was given."""
+    return error.code is not None and error.code not in _PASSING
 
 
 def _reason(error: BaseException) -> str:

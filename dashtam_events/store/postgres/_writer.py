@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
-from dashtam_events.errors import StoreError
+from dashtam_events.errors import StoreError, StoreUnavailable
 from dashtam_events.store._rows import Draft, Scribe, Stored, ids_of
 from dashtam_events.store.postgres._batch import Job, Outcome, Pen
-from dashtam_events.store.postgres._failures import Refused
+from dashtam_events.store.postgres._failures import is_refused
 
 __all__ = ["Writer"]
 
@@ -93,8 +93,8 @@ class Writer:
     async def _write(self, jobs: Sequence[Job]) -> list[Outcome]:
         try:
             return await self._pen.write(jobs)
-        except Refused:
-            if len(jobs) == 1:
+        except StoreUnavailable as error:
+            if len(jobs) == 1 or not is_refused(error):
                 raise
         # One of them holds what the server will not take; the others must not suffer for it.
         return [await self._alone(job) for job in jobs]
