@@ -2,71 +2,29 @@
 
 import asyncio
 from collections.abc import Callable, Generator
-from contextlib import AbstractAsyncContextManager, contextmanager
-from pathlib import Path
+from contextlib import contextmanager
 from time import perf_counter
-from urllib.parse import unquote
 
-import attrs
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from dashtam_events.cli.place import Address, Place, address
 from dashtam_events.cli.render import console
-from dashtam_events.store._address import check_address
 from dashtam_events.store._transfer import Copied, Fingerprint, RawStore, fingerprint
 from dashtam_events.store._transfer import copy as copy_store
 
 __all__ = ["copy"]
 
 _DIFFERENT = 1
-_KINDS = "write sqlite:///FILE or postgresql://USER@HOST/DATABASE"
 
 Told = Callable[[int], None]
 
 
-@attrs.frozen(kw_only=True, repr=False)
-class _Place:
-    """Where a store is: a file, or an address of PostgreSQL and a schema in it."""
-
-    address: str | Path
-    schema: str
-    batch_size: int
-
-    def open(self, *, writable: bool) -> AbstractAsyncContextManager[RawStore]:
-        if isinstance(self.address, Path):
-            from dashtam_events.store.sqlite._transfer import open_raw as open_file
-
-            return open_file(self.address, writable=writable, batch_size=self.batch_size)
-        # The extra `postgres` is needed here, and not for files.
-        from dashtam_events.store.postgres._transfer import open_raw as open_schema
-
-        return open_schema(
-            self.address, schema=self.schema, writable=writable, batch_size=self.batch_size
-        )
-
-
-def _address(_context: click.Context, _parameter: click.Parameter, text: str) -> str | Path:
-    """A file, or an address of PostgreSQL; what is none may hold a password, and is not shown."""
-    scheme, separator, rest = text.partition("://")
-    if not separator:
-        return Path(text)
-    kind = scheme.partition("+")[0]
-    if kind == "sqlite" and rest.startswith("/") and len(rest) > 1:
-        return Path(unquote(rest[1:]))
-    if kind not in ("postgres", "postgresql"):
-        raise click.BadParameter(_KINDS)
-    try:
-        check_address(text)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
-    return text
-
-
 @click.command()
-@click.argument("source", callback=_address)
-@click.argument("target", callback=_address)
+@click.argument("source", callback=address)
+@click.argument("target", callback=address)
 @click.option("--source-schema", default="events", show_default=True, help="In PostgreSQL.")
 @click.option("--target-schema", default="events", show_default=True, help="In PostgreSQL.")
 @click.option("--verify-only", is_flag=True, help="Copy nothing: compare what both hold.")
@@ -80,8 +38,8 @@ def _address(_context: click.Context, _parameter: click.Parameter, text: str) ->
 @click.pass_context
 def copy(
     context: click.Context,
-    source: str | Path,
-    target: str | Path,
+    source: Address,
+    target: Address,
     source_schema: str,
     target_schema: str,
     *,
@@ -95,20 +53,23 @@ def copy(
     run it again to go on after an interruption, or to catch up with a SOURCE that is in use.
     In the end both are compared by count and hash; a difference is exit code 1.
     """
-    here = _Place(address=source, schema=source_schema, batch_size=batch_size)
-    there = _Place(address=target, schema=target_schema, batch_size=batch_size)
-    if (here.address, here.schema) == (there.address, there.schema):
+    here, there = Place(source, source_schema), Place(target, target_schema)
+    if here == there:
         raise click.UsageError("source and target are the same store")
+    work = _verify if verify_only else _copy
     try:
-        equal = asyncio.run(_verify(here, there) if verify_only else _copy(here, there))
+        equal = asyncio.run(work(here, there, batch_size))
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
     context.exit(0 if equal else _DIFFERENT)
 
 
-async def _copy(here: _Place, there: _Place) -> bool:
+async def _copy(here: Place, there: Place, batch_size: int) -> bool:
     out = console()
-    async with here.open(writable=False) as source, there.open(writable=True) as target:
+    async with (
+        here.tables(writable=False, batch_size=batch_size) as source,
+        there.tables(writable=True, batch_size=batch_size) as target,
+    ):
         out.print(f"from {source.shown}", markup=False)
         out.print(f"to   {target.shown}", markup=False)
         began = perf_counter()
@@ -129,9 +90,12 @@ def _report(out: Console, copied: Copied, seconds: float) -> None:
     out.print("what the source takes in after that is not in the copy: run it again to catch up")
 
 
-async def _verify(here: _Place, there: _Place) -> bool:
+async def _verify(here: Place, there: Place, batch_size: int) -> bool:
     out = console()
-    async with here.open(writable=False) as source, there.open(writable=False) as target:
+    async with (
+        here.tables(writable=False, batch_size=batch_size) as source,
+        there.tables(writable=False, batch_size=batch_size) as target,
+    ):
         held: list[Fingerprint] = []
         for store in (source, target):
             with _progress(out, "reading", await _count(store)) as told:

@@ -1,8 +1,7 @@
-"""`dashtam-events log` and `dashtam-events stream`: what a store's file holds."""
+"""`dashtam-events log` and `dashtam-events stream`: what a store holds."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +9,7 @@ import attrs
 import click
 from rich.console import Console
 
+from dashtam_events.cli.place import Address, Place, address_argument, schema_option
 from dashtam_events.cli.registries import check_category, registry_option
 from dashtam_events.cli.render import as_json, console, entry, line
 from dashtam_events.connection import ProviderConnection
@@ -17,14 +17,10 @@ from dashtam_events.event import spec_of
 from dashtam_events.recorded import Position, RecordedEvent, StreamId
 from dashtam_events.registry import EventRegistry
 from dashtam_events.store.protocol import EventStore
-from dashtam_events.store.sqlite import SQLiteEventStore
 from dashtam_events.subscriptions import follow
 
 __all__ = ["log", "stream"]
 
-_file = click.argument(
-    "path", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path)
-)
 _as_json = click.option("--json", "json", is_flag=True, help="One JSON object per line.")
 _show_personal = click.option(
     "--show-personal", is_flag=True, help="Show personal fields; they are masked otherwise."
@@ -63,7 +59,8 @@ class _Query:
 
 
 @click.command()
-@_file
+@address_argument
+@schema_option
 @click.option("--stream", type=_stream_id, metavar="S", help="Only this stream (category-id).")
 @click.option(
     "--type",
@@ -86,19 +83,19 @@ class _Query:
 @registry_option
 @_as_json
 @_show_personal
-def log(path: Path, **options: object) -> None:
-    """Print the events of a store's FILE in the order they were committed.
+def log(address: Address, schema: str, **options: object) -> None:
+    """Print the events of the store in a SQLite FILE or a PostgreSQL URL, in commit order.
 
     Each has its position, time, stream, version, name and fields. All the filters must hold.
     """
     query = _Query(**options)  # type: ignore[arg-type]  # named as the options are
     check_category(query.registry, query.categories)
-    asyncio.run(_print_log(path, query))
+    asyncio.run(_print_log(Place(address, schema), query))
 
 
-async def _print_log(path: Path, query: _Query) -> None:
+async def _print_log(place: Place, query: _Query) -> None:
     out, shown = console(), 0
-    async with SQLiteEventStore(path, registry=query.registry, read_only=True) as store:
+    async with place.store(query.registry) as store:
         async for recorded in _events(store, query):
             if query.stream not in (None, recorded.stream):
                 continue
@@ -131,21 +128,28 @@ def _events(store: EventStore, query: _Query) -> AsyncIterator[RecordedEvent]:
 
 
 @click.command()
-@_file
+@address_argument
 @click.argument("name", metavar="STREAM", type=_stream_id)
+@schema_option
 @registry_option
 @_as_json
 @_show_personal
 def stream(
-    path: Path, name: StreamId, *, registry: EventRegistry, json: bool, show_personal: bool
+    address: Address,
+    name: StreamId,
+    schema: str,
+    *,
+    registry: EventRegistry,
+    json: bool,
+    show_personal: bool,
 ) -> None:
-    """Print the history of one STREAM (category-id) of a store's FILE.
+    """Print one STREAM (category-id) of the store in a SQLite FILE or a PostgreSQL URL.
 
     For a provider connection, each event is followed by the state that it led to.
     """
-    history = asyncio.run(_read(path, name, registry))
+    history = asyncio.run(_read(Place(address, schema), name, registry))
     if not history:
-        raise click.UsageError(f"{path} has no stream {name}")
+        raise click.UsageError(f"the store has no stream {name}")
     out = console()
     for recorded, state in zip(history, _states(name, history), strict=True):
         _print(out, recorded, json=json, personal=show_personal, state=state)
@@ -162,8 +166,8 @@ def _print(
         out.print(line(recorded, personal=personal, state=state), soft_wrap=True)
 
 
-async def _read(path: Path, name: StreamId, registry: EventRegistry) -> list[RecordedEvent]:
-    async with SQLiteEventStore(path, registry=registry, read_only=True) as store:
+async def _read(place: Place, name: StreamId, registry: EventRegistry) -> list[RecordedEvent]:
+    async with place.store(registry) as store:
         return [recorded async for recorded in store.read_stream(name)]
 
 

@@ -33,8 +33,8 @@ def test_the_version_is_told() -> None:
     ("arguments", "why"),
     [
         (("bogus",), "No such command 'bogus'."),
-        (("log",), "Missing argument 'FILE'."),
-        (("log", "/nowhere/events.db"), "File '/nowhere/events.db' does not exist."),
+        (("log",), "Missing argument 'FILE|URL'."),
+        (("log", "/nowhere/events.db"), "/nowhere/events.db: there is no such file"),
         (("log", __file__), "it is not an SQLite database"),
         (("log", "PLAYED", "--limit", "0"), "0 is not in the range x>=1"),
         (("log", "PLAYED", "--category", "x"), "'x' is not one of 'authentication'"),
