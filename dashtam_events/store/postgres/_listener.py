@@ -1,6 +1,7 @@
 """Hears of new events: from the server as soon as they are there, and by looking now and then."""
 
 import asyncio
+import logging
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -14,6 +15,7 @@ from dashtam_events.store.postgres._server import Server
 
 __all__ = ["Listener"]
 
+_LOGGER = logging.getLogger("dashtam_events.store")
 _RECONNECT_SECONDS = 0.2
 _POSITION = re.compile(r"[0-9]{1,19}")
 
@@ -23,7 +25,8 @@ class Listener:
 
     A notification says where the log ends, and is not believed for longer than it takes to wake
     those who wait for that: anybody on the server may send one. Looking every `poll_interval`
-    seconds stands behind it: where the connection is lost, news come later, and nothing else.
+    seconds stands behind it: where the connection is lost, news come later, and nothing else. Where
+    none is made in its place, the logger `dashtam_events.store` says so, once until it is there.
 
     Args:
         server: the one to listen at; None: only look.
@@ -41,6 +44,7 @@ class Listener:
         self._last_position, self._poll_interval = last_position, poll_interval
         self._stirred = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._is_deaf = False
 
     def start(self) -> None:
         """Begin, unless it has begun already."""
@@ -73,8 +77,12 @@ class Listener:
 
     async def _listen(self, server: Server) -> None:
         while True:
-            with suppress(StoreError, *FOREIGN):
+            try:
                 await self._listen_once(server)
+            except StoreError as error:
+                self._say_deaf(server, error)
+            except FOREIGN as error:
+                self._say_deaf(server, server.meaning(error))
             await asyncio.sleep(_RECONNECT_SECONDS)
 
     async def _listen_once(self, server: Server) -> None:
@@ -85,11 +93,23 @@ class Listener:
             connection.add_termination_listener(lambda _: lost.set())
             channel = CHANNEL.format(schema=server.schema)
             await connection.add_listener(channel, self._hear)
+            self._say_back(server)
             # Something may have come while nobody listened.
             self._stirred.set()
             await lost.wait()
         finally:
             connection.terminate()
+
+    def _say_deaf(self, server: Server, error: StoreError) -> None:
+        if not self._is_deaf:
+            self._is_deaf = True
+            facts = {"store": server.shown, "error": str(error)}
+            _LOGGER.warning("store_not_listening", extra=facts)
+
+    def _say_back(self, server: Server) -> None:
+        if self._is_deaf:
+            self._is_deaf = False
+            _LOGGER.info("store_listening_again", extra={"store": server.shown})
 
     def _hear(self, _connection: Any, _process: int, _channel: str, said: str) -> None:
         if _POSITION.fullmatch(said):
