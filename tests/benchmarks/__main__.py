@@ -60,7 +60,7 @@ def _guard(table: Sequence[Row], machine: Mapping[str, str], options: argparse.N
     print("processor time, ours and by hand")
     count_processor_time()
     table = [attrs.evolve(row, rival=None, against="limit") for row in table if row.limit]
-    outcomes = list(_outcomes(table, options.rounds))
+    outcomes = list(_outcomes(table, options.rounds, judged=False))
     if options.baseline:
         _write(BASELINE, machine, outcomes, [])
     elif worse := list(regressions(table, outcomes, options.rounds)):
@@ -68,7 +68,7 @@ def _guard(table: Sequence[Row], machine: Mapping[str, str], options: argparse.N
 
 
 def _report(table: Sequence[Row], machine: Mapping[str, str], options: argparse.Namespace) -> None:
-    outcomes = list(_outcomes(table, options.rounds))
+    outcomes = list(_outcomes(table, options.rounds, judged=True))
     growths = list(_growths(quick=options.quick)) if options.growth else []
     explained = list(reasons([*outcomes, *growths]))
     for each in explained:
@@ -81,26 +81,30 @@ def _report(table: Sequence[Row], machine: Mapping[str, str], options: argparse.
     _write(options.json or options.page / "benchmarks.json", machine, outcomes, growths)
 
 
-def _outcomes(table: Sequence[Row], rounds: int) -> Iterator[Outcome]:
+def _outcomes(table: Sequence[Row], rounds: int, *, judged: bool) -> Iterator[Outcome]:
+    """Measure and print, with the targets where they are meant for what is measured."""
     print(
         f"{'per item, median':38} {'':>3} {'limit':>9} {'rival':>9} {'ours':>9} {'spread':>8} "
-        f"{'ratio':>7} {'target':>7}"
+        f"{'ratio':>7}{'  target' if judged else ''}"
     )
     for row in table:
         outcome = measure(row, rounds)
-        print(_line(outcome), flush=True)
+        print(f"{_costs(outcome)}{_verdict(outcome) if judged else ''}", flush=True)
         yield outcome
 
 
-def _line(outcome: Outcome) -> str:
+def _costs(outcome: Outcome) -> str:
     costs = (outcome.limit, outcome.rival, outcome.ours)
     limit, rival, ours = ("-" if cost is None else f"{cost:,.1f}" for cost in costs)
     ratio = "-" if outcome.ratio is None else f"{outcome.ratio:.2f}"
     return (
         f"{outcome.name:38} {outcome.unit:>3} {limit:>9} {rival:>9} {ours:>9} "
-        f"{outcome.spread:8,.1f} {ratio:>7} {outcome.target:>7g}  "
-        f"{'met' if outcome.met else 'not met'}"
+        f"{outcome.spread:8,.1f} {ratio:>7}"
     )
+
+
+def _verdict(outcome: Outcome) -> str:
+    return f" {outcome.target:>7g}  {'met' if outcome.met else 'not met'}"
 
 
 def _growths(*, quick: bool) -> Iterator[Growth]:
