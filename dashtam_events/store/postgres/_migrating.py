@@ -1,5 +1,6 @@
 """Brings the schema of a database to the version that this release works with; forwards only."""
 
+import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -26,6 +27,11 @@ SELECT EXISTS (
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = $1 AND c.relname = $2
 )
+"""
+_BOUNDS = """
+SELECT pg_catalog.pg_get_expr(c.relpartbound, c.oid) FROM pg_catalog.pg_inherits i
+JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
+WHERE i.inhparent = '{schema}.events'::regclass ORDER BY c.oid DESC LIMIT 1
 """
 _LEDGER = """
 CREATE SCHEMA IF NOT EXISTS {schema};
@@ -61,8 +67,8 @@ async def migrate(
             are made now; appends make the next partition when they come to it.
 
     Raises:
-        StoreUnavailable: the server or the schema cannot serve, or there are events already that
-            are not partitioned; nothing was changed.
+        StoreUnavailable: the server or the schema cannot serve, or its tables are there already and
+            not in partitions of this size; nothing was changed.
         StoreBusy: another process held the schema for longer.
         ValueError: a name or a number is none.
     """
@@ -87,7 +93,7 @@ async def bring_up(server: Server, partition_size: int | None = None) -> Migrati
         if before < SCHEMA_VERSION:
             before = await _raise_version(connection, server, partition_size)
         if before > 0 and partition_size is not None:
-            await _refuse_whole(connection, server)
+            await _refuse_other_size(connection, server, partition_size)
     return Migration(schema=server.schema, before=before, after=SCHEMA_VERSION)
 
 
@@ -139,10 +145,21 @@ async def _refuse_strangers(connection: Any, server: Server) -> None:
             raise StoreUnavailable(server.shown, reason)
 
 
-async def _refuse_whole(connection: Any, server: Server) -> None:
-    if not await connection.fetchval(_IS_THERE, server.schema, "event_keys"):
-        reason = "its events are there already, in one table: copy them into another schema"
+async def _refuse_other_size(connection: Any, server: Server, wanted: int) -> None:
+    size = await _partition_size(connection, server.schema)
+    if size != wanted:
+        how = "in one table" if size is None else f"in partitions of {size:,}"
+        reason = f"its events are there already, {how}: copy them into another schema"
         raise StoreUnavailable(server.shown, reason)
+
+
+async def _partition_size(connection: Any, schema: str) -> int | None:
+    """How many positions go into each partition, by the newest; None where there is one table."""
+    bounds = await connection.fetchval(_BOUNDS.format(schema=schema))
+    if bounds is None:
+        return None
+    first, behind = map(int, re.findall(r"[0-9]+", bounds))
+    return behind - first
 
 
 def _refuse_newer(server: Server, version: int) -> None:
