@@ -40,7 +40,7 @@ class PostgresEventStore(RowStore):
     is not written if its turn had not come, and written whole if it had. Where the connection is
     lost over an append or a question, it is made again; an append is still stored once.
     Iterators hold no connection between two pages. `recorded_at` is the server's time, and never
-    runs backwards in the log.
+    runs backwards in the log, unless a `clock` was given: then it is what that says.
 
     Args:
         dsn: the address, `postgresql://user:password@host:port/database?sslmode=verify-full`;
