@@ -30,7 +30,9 @@ def parked(context: click.Context, target: str) -> None:
 
 @parked.command("list")
 @click.option("--subscription", metavar="NAME", help="Only those of one subscription.")
-@click.option("--limit", type=click.IntRange(min=1), default=100, help="At most so many.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many."
+)
 @click.pass_obj
 def listed(target: str, subscription: str | None, limit: int) -> None:
     """List them: where they stand, what they are, and why they are set aside."""
@@ -39,12 +41,15 @@ def listed(target: str, subscription: str | None, limit: int) -> None:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for column in ("subscription", "position", "event", "stream", "state", "tries", "error"):
             table.add_column(column)
-        for name, each in await kept.parked(subscription, limit=limit):
+        found = await kept.parked(subscription, limit=limit + 1)
+        for name, each in found[:limit]:
             table.add_row(*_row(name, each))
-        if not table.row_count:
+        if not found:
             click.echo("nothing is parked")
             return
         console().print(table)
+        if len(found) > limit:
+            click.echo(f"dashtam-events: more than these {limit}: give a higher --limit", err=True)
 
     _with(target, show)
 
@@ -59,7 +64,10 @@ def replay(target: str, subscription: str, positions: tuple[int, ...], *, everyt
     chosen = _chosen(positions, everything=everything)
 
     async def mark(kept: "SQLCheckpointStore") -> None:
-        click.echo(f"{await kept.replay(subscription, chosen)} marked to be replayed")
+        marked = await kept.replay(subscription, chosen)
+        if not marked:
+            raise click.UsageError(f"nothing that failed is {_parked(subscription, chosen)}")
+        click.echo(f"{marked} marked to be replayed")
 
     _with(target, mark)
 
@@ -78,7 +86,10 @@ def drop(target: str, subscription: str, positions: tuple[int, ...], *, everythi
     chosen = _chosen(positions, everything=everything)
 
     async def forget(kept: "SQLCheckpointStore") -> None:
-        click.echo(f"{await kept.drop(subscription, chosen)} dropped")
+        dropped = await kept.drop(subscription, chosen)
+        if not dropped:
+            raise click.UsageError(f"nothing is {_parked(subscription, chosen)}")
+        click.echo(f"{dropped} dropped")
 
     _with(target, forget)
 
@@ -87,6 +98,10 @@ def _chosen(positions: tuple[int, ...], *, everything: bool) -> list[Position] |
     if bool(positions) == everything:
         raise click.UsageError("give positions, or --all")
     return None if everything else [Position(each) for each in positions]
+
+
+def _parked(subscription: str, chosen: list[Position] | None) -> str:
+    return f"parked for {subscription!r}" + ("" if chosen is None else " at these positions")
 
 
 def _with(target: str, act: Callable[["SQLCheckpointStore"], Awaitable[None]]) -> None:

@@ -48,13 +48,40 @@ def test_parked_events_are_listed_with_their_error_and_without_values(file: Path
 def test_failed_events_are_marked_to_be_replayed(file: Path) -> None:
     assert call("parked", file, "replay", "mail", "1").output == "1 marked to be replayed\n"
     assert "replay" in call("parked", file, "list", "--subscription", "mail").output
-    assert call("parked", file, "replay", "mail", "--all").output == "0 marked to be replayed\n"
+    refused = call("parked", file, "replay", "mail", "--all")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert refused.stderr == "dashtam-events: nothing that failed is parked for 'mail'\n"
 
 
 def test_parked_events_are_dropped(file: Path) -> None:
     assert call("parked", file, "drop", "mail", "1").output == "1 dropped\n"
     assert call("parked", file, "drop", "mail", "--all").output == "1 dropped\n"
     assert call("parked", file, "list").output == "nothing is parked\n"
+
+
+@pytest.mark.parametrize("done", ["drop", "replay"])
+@pytest.mark.parametrize(
+    ("chosen", "why"),
+    [
+        (("nosuch", "--all"), "parked for 'nosuch'\n"),
+        (("nosuch", "1"), "parked for 'nosuch' at these positions\n"),
+        (("mail", "7", "8"), "parked for 'mail' at these positions\n"),
+    ],
+)
+def test_where_nothing_is_there_to_be_chosen_it_is_refused(
+    file: Path, done: str, chosen: tuple[str, ...], why: str
+) -> None:
+    refused = call("parked", file, done, *chosen)
+    assert (refused.exit_code, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
+    assert refused.stderr.startswith("dashtam-events: nothing ")
+    assert refused.stderr.endswith(why)
+
+
+def test_a_list_that_is_cut_short_says_so(file: Path) -> None:
+    short = call("parked", file, "list", "--limit", "1")
+    assert (short.exit_code, len(short.stdout.splitlines())) == (0, 2)
+    assert short.stderr == "dashtam-events: more than these 1: give a higher --limit\n"
+    assert call("parked", file, "list", "--limit", "2").stderr == ""
 
 
 def test_the_help_warns_that_what_is_dropped_does_not_come_again(file: Path) -> None:
