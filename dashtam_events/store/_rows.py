@@ -41,7 +41,7 @@ __all__ = [
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 NO_METADATA = EventMetadata()
-_new = tuple.__new__
+_new, _blank, _init = tuple.__new__, object.__new__, RecordedEvent.__init__
 
 
 @attrs.frozen(kw_only=True)
@@ -130,7 +130,10 @@ class Scribe:
                 raise _damage("event_id", "the id that the event itself has")
             if version < 1:
                 raise _damage("version", "a number from 1")
-            return RecordedEvent(
+            # What calling RecordedEvent comes to, at two thirds of the cost.
+            recorded: RecordedEvent = _blank(RecordedEvent)
+            _init(
+                recorded,
                 position=Position(position),
                 stream=_stream(stream),
                 version=version,
@@ -141,6 +144,7 @@ class Scribe:
         except CodecError as error:
             _say_where(error, row)
             raise
+        return recorded
 
     def stream_query(
         self,
