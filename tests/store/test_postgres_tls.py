@@ -128,3 +128,25 @@ async def test_a_server_without_tls_is_refused_where_it_is_asked_for(
     async with _encrypted(dsn, None) as address:
         with pytest.raises(StoreUnavailable, match="offers no TLS"):
             await open_store(f"{address}?sslmode=require").__aenter__()
+
+
+@pytest.mark.parametrize("setting", ["sslrootcert", "sslcert", "sslcrl"])
+async def test_a_file_that_is_not_there_is_named_by_its_setting(
+    open_store: Open, tmp_path: Path, setting: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, canary = "postgresql://localhost:1/db?sslmode=require", tmp_path / "canary"
+    expected = f"a file named for TLS cannot be read: {setting}$"
+    with pytest.raises(StoreUnavailable, match=expected) as raised:
+        await open_store(f"{address}&{setting}={canary}").__aenter__()
+    assert "canary" not in str(raised.value)
+    monkeypatch.setenv(f"PG{setting.upper()}", str(canary))
+    with pytest.raises(StoreUnavailable, match=expected):
+        await open_store(address).__aenter__()
+
+
+async def test_a_socket_that_is_not_there_is_no_file_for_tls(
+    open_store: Open, root: Path, tmp_path: Path
+) -> None:
+    address = f"postgresql:///db?host={tmp_path}&sslrootcert={root}"
+    with pytest.raises(StoreUnavailable, match="cannot be reached: No such file"):
+        await open_store(address).__aenter__()

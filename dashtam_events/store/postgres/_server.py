@@ -1,22 +1,28 @@
 """The server of a store: its address, and how it is connected to and asked."""
 
 import asyncio
+import os
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import attrs
 
-from dashtam_events.errors import StoreError
+from dashtam_events.errors import StoreError, StoreUnavailable
 from dashtam_events.store._address import check_address, printable
 from dashtam_events.store.postgres._failures import FOREIGN, is_lost, meaning
 
 __all__ = ["TLS", "Connections", "Fetch", "Line", "Server"]
 
 TLS = ssl.SSLContext | str | bool | None
+
+_NO_FILE = (FileNotFoundError, PermissionError, IsADirectoryError)
+_TLS_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 
 
 class Fetch(Protocol):
@@ -98,7 +104,23 @@ class Server:
 
     def meaning(self, error: BaseException) -> StoreError:
         """The error of ours that says the same."""
+        if isinstance(error, _NO_FILE) and (absent := _unreadable(self.dsn)):
+            reason = f"a file named for TLS cannot be read: {', '.join(absent)}"
+            return StoreUnavailable(self.shown, reason)
         return meaning(error, self.shown, self.busy_timeout)
+
+
+def _unreadable(dsn: str) -> list[str]:
+    """What names a file for TLS that cannot be read; the driver does not say which it was."""
+    given = parse_qs(urlsplit(dsn).query)
+    named = {
+        name: given.get(name, [os.environ.get(f"PG{name.upper()}", "")])[-1] for name in _TLS_FILES
+    }
+    return [
+        name
+        for name, path in named.items()
+        if path and not (Path(path).is_file() and os.access(path, os.R_OK))
+    ]
 
 
 async def _fetched(connection: Any, sql: str, values: Sequence[Any]) -> Sequence[Any]:
