@@ -12,6 +12,7 @@ from dashtam_events.subscriptions.checkpoint import (
     Renewal,
 )
 from dashtam_events.subscriptions.errors import (
+    CheckpointAhead,
     CheckpointConflict,
     CheckpointError,
     CheckpointUnavailable,
@@ -47,6 +48,7 @@ __all__ = [
     "BEGINNING",
     "NOW",
     "Checkpoint",
+    "CheckpointAhead",
     "CheckpointConflict",
     "CheckpointError",
     "CheckpointStore",

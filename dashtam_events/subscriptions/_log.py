@@ -20,7 +20,10 @@ class Log(Protocol):
     """Events in commit order, and the wait for more of them."""
 
     async def read(self, after: Position | None, size: int) -> Batch:
-        """The next wanted events after a position, at most `size` of them."""
+        """The next wanted events after a position, at most `size` of them.
+
+        It is reached a position before that one only where the log ends there.
+        """
         ...
 
     async def wait(self, after: Position | None, timeout: float) -> None:
@@ -38,7 +41,11 @@ class WholeLog:
 
     async def read(self, after: Position | None, size: int) -> Batch:
         """The next wanted events after a position."""
-        return await read_batch(self.store, after, self.wanted, size, self.until)
+        batch = await read_batch(self.store, after, self.wanted, size, self.until)
+        if after is None or batch.reached != after:
+            return batch
+        last = await self.store.last_position()
+        return attrs.evolve(batch, reached=last) if (last or 0) < after else batch
 
     async def wait(self, after: Position | None, timeout: float) -> None:
         """Wait until the store has more."""
@@ -64,8 +71,8 @@ class _Page:
         if len(items) > size:
             ahead = items[size - 1].position
             return Batch(items=tuple(items[:size]), reached=ahead, is_last=False)
-        # Where somebody is ahead of the log, they stay there.
-        reached = Position(max(after, self.reached or 0)) or None
+        # Only a log that ends is known to end before them.
+        reached = self.reached if self.is_last else Position(max(after, self.reached or 0)) or None
         return Batch(items=tuple(items), reached=reached, is_last=self.is_last)
 
 

@@ -29,6 +29,7 @@ from dashtam_events.subscriptions._parking import failed, unfit, waiting
 from dashtam_events.subscriptions._telling import Teller
 from dashtam_events.subscriptions.checkpoint import Checkpoint, CheckpointStore, ParkedEvent
 from dashtam_events.subscriptions.errors import (
+    CheckpointAhead,
     CheckpointConflict,
     CheckpointError,
     CheckpointUnavailable,
@@ -89,6 +90,7 @@ class Runner(Living):
         checkpoint then come again.
 
         Raises:
+            CheckpointAhead: events are missing in the store: the log ends before the checkpoint.
             CheckpointConflict: another runner moved the checkpoint; this one steps back.
             PartitionMismatch: it is one of a consumer group.
             SubscriptionTablesMissing: `create_subscription_tables` was not called.
@@ -180,11 +182,13 @@ class Runner(Living):
         if self._checkpoint is None:
             self._checkpoint = await self._begin()
             self._read_to = self._checkpoint.position
+            self._check_end(await self._store.last_position())
             await self._look_for_parked()
         if self._parked_streams:
             await self._replay()
         await self._remember()
         batch = await self._log.read(self._read_to, self._options.batch_size)
+        self._check_end(batch.reached)
         if batch.items:
             await self._deal(batch)
             # Memory and a handler that never suspend would let nobody else in, not even `stop`.
@@ -193,6 +197,11 @@ class Runner(Living):
                 return True
         self._read_to = batch.reached
         return batch.is_last
+
+    def _check_end(self, end: Position | None) -> None:
+        """Go no further where the log ends before what was read of it."""
+        if (self._read_to or 0) > (end or 0):
+            raise CheckpointAhead(self.name, self._read_to or 0, end)
 
     async def _begin(self) -> Checkpoint:
         """The checkpoint as it is stored; the first time, where the subscription is to start."""
@@ -211,11 +220,15 @@ class Runner(Living):
         """The checkpoints as they are stored; the first time, where the subscription is to start.
 
         Raises:
+            CheckpointAhead: it is to start behind a position that the log has not reached.
             PartitionMismatch: there are not as many as are wanted.
         """
         stored = await self._checkpoints.partitions(self.name)
         if not stored:
             position = await starting_position(self._store, self._options.start)
+            last = await self._store.last_position()
+            if (position or 0) > (last or 0):
+                raise CheckpointAhead(self.name, position or 0, last)
             first = Checkpoint(
                 subscription=self.name, position=position, version=self._options.version
             )

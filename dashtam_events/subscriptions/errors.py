@@ -2,6 +2,7 @@
 
 DashtamEventsError
 ├── CheckpointError            how far a subscription has come could not be kept
+│   ├── CheckpointAhead        the log ends before it: events are missing there
 │   ├── CheckpointConflict     another runner moved it
 │   ├── CheckpointUnavailable  the database underneath failed
 │   ├── SubscriptionTablesMissing  nobody made the tables
@@ -19,6 +20,7 @@ DashtamEventsError
 from dashtam_events.errors import DashtamEventsError
 
 __all__ = [
+    "CheckpointAhead",
     "CheckpointConflict",
     "CheckpointError",
     "CheckpointUnavailable",
@@ -37,6 +39,28 @@ __all__ = [
 
 class CheckpointError(DashtamEventsError):
     """How far a subscription has come could not be kept."""
+
+
+class CheckpointAhead(CheckpointError):
+    """The checkpoint is at `position`, and the log ends at `last` (None: it is empty).
+
+    The store lost events that the subscription has dealt with: it was restored from a backup, or
+    another server took over that had not received them. What is appended now gets positions that
+    the checkpoint has passed, and would never be dealt with.
+    """
+
+    def __init__(self, subscription: str, position: int, last: int | None) -> None:
+        super().__init__(subscription, position, last)
+        self.subscription = subscription
+        self.position = position
+        self.last = last
+
+    def __str__(self) -> str:
+        return (
+            f"{self.subscription}: the checkpoint is at position {self.position}, but the log ends "
+            f"at {self.last or 0}: events are missing in the store; see to what was done for them, "
+            "then set the checkpoint back to where the log ends"
+        )
 
 
 class CheckpointConflict(CheckpointError):

@@ -96,6 +96,7 @@ class ConsumerGroup(Living):
         it cancels its handlers, and gives its partitions back.
 
         Raises:
+            CheckpointAhead: events are missing in the store: the log ends before a checkpoint.
             PartitionMismatch: the group was begun with another number of partitions.
             SubscriptionTablesMissing: `create_subscription_tables` was not called.
             ProjectionOutdated: the tables are those of another version.

@@ -123,9 +123,9 @@ async def test_who_is_behind_what_others_have_read_does_not_wait() -> None:
     await asyncio.gather(waiting, return_exceptions=True)
 
 
-async def test_who_stands_beyond_the_end_stays_there() -> None:
+async def test_who_stands_beyond_the_end_is_told_where_it_is() -> None:
     store = Counted()
     await append(store, streams=1)
     log = shared(store)
     both = await asyncio.gather(log.part(0).read(None, 9), log.part(1).read(Position(7), 9))
-    assert both[1] == Batch(items=(), reached=Position(7), is_last=True)
+    assert both[1] == Batch(items=(), reached=Position(1), is_last=True)
