@@ -161,3 +161,12 @@ async def _append_late(store: PostgresEventStore, dsn: str, number: int) -> None
             else:
                 await transaction.commit()
                 version += 3
+
+
+async def test_a_checker_of_types_objects_to_what_is_no_transaction(
+    store: PostgresEventStore,
+) -> None:
+    with pytest.raises(TypeError, match="give a connection of asyncpg"):
+        store.within(3)  # type: ignore[arg-type]  # what it must object to
+    with pytest.raises(TypeError, match="give a connection of asyncpg"):
+        store.within(None)  # type: ignore[arg-type]  # the same

@@ -1,7 +1,7 @@
 """The store as seen from inside a transaction of the caller's."""
 
-from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -26,6 +26,8 @@ from dashtam_events.store.protocol import Attachment, EventStore
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
 
+    Session: TypeAlias = AsyncSession | async_scoped_session[AsyncSession]
+
 __all__ = ["Transaction", "TransactionStore", "borrowed"]
 
 _NO_TRANSACTION = (
@@ -41,8 +43,25 @@ _OTHER_DRIVER = (
     "asyncpg: trying again will not help"
 )
 
-Transaction: TypeAlias = "AsyncConnection | AsyncSession | async_scoped_session[AsyncSession] | Any"
-"""What a transaction may be given as; `Any` is a connection of asyncpg, which has no types."""
+
+class DriverConnection(Protocol):
+    """A connection of asyncpg, which has no types of its own."""
+
+    def is_in_transaction(self) -> bool: ...
+
+    def is_closed(self) -> bool: ...
+
+    def fetch(self, query: str, /, *args: Any) -> Awaitable[Sequence[Any]]: ...
+
+
+class LentConnection(Protocol):
+    """A connection that a pool of asyncpg lends out: to a checker of types it has only this."""
+
+    def __getattr__(self, name: str, /) -> Any: ...
+
+
+Transaction: TypeAlias = "AsyncConnection | Session | DriverConnection | LentConnection"
+"""What a transaction may be given as."""
 
 
 class TransactionStore(RowStore):
