@@ -2,12 +2,13 @@
 
 import logging
 import traceback
+from collections.abc import Mapping
 
 from dashtam_events.bus._subscription import Subscription
 from dashtam_events.errors import InvalidEventClass
 from dashtam_events.event import DomainEvent, spec_of
 
-__all__ = ["log_failure", "log_undelivered", "name_of"]
+__all__ = ["log_failure", "log_told", "log_undelivered", "name_of"]
 
 
 def log_failure(
@@ -26,14 +27,14 @@ def log_failure(
         "where": _where(error),
     }
     told = "{handler_name} raised {error_type} at {where}, told of {event_type} {event_id}"
-    _log(logger, logging.ERROR, "event_handler_failed", facts, told)
+    log_told(logger, logging.ERROR, "event_handler_failed", facts, told)
 
 
 def log_undelivered(logger: logging.Logger, event: DomainEvent) -> None:
     """Log `event_not_delivered`: it was committed after its bus had been closed."""
     facts = {"event_type": name_of(event), "event_id": str(event.event_id)}
     told = "{event_type} {event_id} was committed after the bus had been closed"
-    _log(logger, logging.WARNING, "event_not_delivered", facts, told)
+    log_told(logger, logging.WARNING, "event_not_delivered", facts, told)
 
 
 def name_of(event: DomainEvent) -> str:
@@ -44,8 +45,8 @@ def name_of(event: DomainEvent) -> str:
         return type(event).__name__
 
 
-def _log(
-    logger: logging.Logger, level: int, message: str, facts: dict[str, str], told: str
+def log_told(
+    logger: logging.Logger, level: int, message: str, facts: Mapping[str, object], told: str
 ) -> None:
     """Log a message with its facts as fields, and in a sentence below it.
 

@@ -230,7 +230,8 @@ class ProcessRunner(Subscription):
         except (StoreBusy, StoreUnavailable):
             raise
         except Exception as error:  # noqa: BLE001  # one process that cannot be read holds up none
-            self._teller.failed(error)
+            then = f"process {process_id} is woken at no deadline until the runner starts again"
+            self._teller.failed(error, then)
             self._note(process_id, None)
         else:
             self._note(process_id, process)

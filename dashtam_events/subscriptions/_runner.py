@@ -104,7 +104,7 @@ class Runner(Living):
                 with cancelled_elsewhere(self.name):
                     await self._go_on()
             except Exception as error:
-                self._teller.failed(error)
+                self._teller.failed(error, "it has ended")
                 raise
 
     async def run_once(self) -> Position | None:
@@ -170,8 +170,9 @@ class Runner(Living):
             except UNAVAILABLE as error:
                 failures += 1
                 self._checkpoint = None
-                self._teller.failed(error)
-                await self._pause(self._options.retry.pause(failures))
+                pause = self._options.retry.pause(failures)
+                self._teller.failed(error, f"it tries again in {pause:.1f} s")
+                await self._pause(pause)
         await self._keep_read_position()
 
     async def _wait(self) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 
+from dashtam_events.bus._failure import log_told
 from dashtam_events.recorded import Position
 from dashtam_events.subscriptions._batches import Item, type_of
 from dashtam_events.subscriptions.checkpoint import ParkedEvent
@@ -10,9 +11,14 @@ from dashtam_events.subscriptions.health import ErrorPlace, Observer, Signal, Si
 __all__ = ["Teller"]
 
 _LOGGER = logging.getLogger("dashtam_events.subscriptions")
-_LOGGED = {
-    SignalKind.PARKED: "subscription_event_parked",
-    SignalKind.FAILED: "subscription_failed",
+_PARKED = "{subscription} parked {event_type} at position {position}: "
+_WHY = {
+    True: _PARKED + "{error_type} at {where}; it stays there until it is replayed or dropped",
+    False: _PARKED + "it waits behind an earlier event of its stream",
+}
+_MET = {
+    True: "{subscription} met {error_type} ({reason}) at {where}; ",
+    False: "{subscription} met {error_type} at {where}; ",
 }
 
 
@@ -42,16 +48,16 @@ class Teller:
     def parked(self, parked: ParkedEvent) -> None:
         """An event was set aside."""
         name, place = parked.error_type, parked.place
-        self._tell(
-            Signal(
-                kind=SignalKind.PARKED,
-                subscription=self._subscription,
-                partition=self._partition,
-                position=parked.position,
-                event_type=parked.event_type,
-                error=None if name is None else ErrorPlace(name, place or "unknown"),
-            )
+        signal = Signal(
+            kind=SignalKind.PARKED,
+            subscription=self._subscription,
+            partition=self._partition,
+            position=parked.position,
+            event_type=parked.event_type,
+            error=None if name is None else ErrorPlace(name, place or "unknown"),
         )
+        _log("subscription_event_parked", signal, _WHY[name is not None])
+        self._tell(signal)
 
     def saved(self, position: Position | None) -> None:
         """The checkpoint was moved."""
@@ -64,17 +70,17 @@ class Teller:
             )
         )
 
-    def failed(self, error: Exception) -> None:
-        """Something failed that is no single event."""
+    def failed(self, error: Exception, then: str) -> None:
+        """Something failed that is no single event; `then` says what happens next."""
         place = self.note(error)
-        self._tell(
-            Signal(
-                kind=SignalKind.FAILED,
-                subscription=self._subscription,
-                partition=self._partition,
-                error=place,
-            )
+        signal = Signal(
+            kind=SignalKind.FAILED,
+            subscription=self._subscription,
+            partition=self._partition,
+            error=place,
         )
+        _log("subscription_failed", signal, _MET[place.reason is not None] + then)
+        self._tell(signal)
 
     def _tell_of(
         self, kind: SignalKind, item: Item, seconds: float, error: ErrorPlace | None = None
@@ -94,25 +100,28 @@ class Teller:
         )
 
     def _tell(self, signal: Signal) -> None:
-        if signal.kind in _LOGGED:
-            _LOGGER.error(_LOGGED[signal.kind], extra=_told(signal))
         if self._observer is None:
             return
         try:
             self._observer(signal)
         except Exception as mistake:  # noqa: BLE001  # an observer harms no one
-            where = {"error_type": ErrorPlace.of(mistake).type}
+            place = ErrorPlace.of(mistake)
+            told = "the observer of {subscription} raised {error_type} at {where}; all else goes on"
+            facts = {"subscription": self._subscription}
+            facts |= {"error_type": place.type, "where": place.place}
             # Its text and traceback may hold values.
-            _LOGGER.error("subscription_observer_failed", extra=where)  # noqa: TRY400
+            log_told(_LOGGER, logging.ERROR, "subscription_observer_failed", facts, told)
 
 
-def _told(signal: Signal) -> dict[str, object]:
+def _log(message: str, signal: Signal, told: str) -> None:
     error = signal.error
-    return {
+    facts = {
         "subscription": signal.subscription,
         "partition": signal.partition,
         "position": signal.position,
         "event_type": signal.event_type,
         "error_type": None if error is None else error.type,
         "where": None if error is None else error.place,
+        "reason": None if error is None else error.reason,
     }
+    log_told(_LOGGER, logging.ERROR, message, facts, told)

@@ -112,7 +112,7 @@ class ConsumerGroup(Living):
             except Exception as error:
                 # Of what failed in a partition, its runner has told.
                 if error is not self._failure:
-                    self._teller.failed(error)
+                    self._teller.failed(error, "this member has ended")
                 raise
             finally:
                 stopped.cancel()
@@ -162,7 +162,7 @@ class ConsumerGroup(Living):
                 self._has_begun = True
             await self._hold_share()
         except UNAVAILABLE as error:
-            self._teller.failed(error)
+            self._teller.failed(error, "it tries again at its next beat")
 
     async def _hold_share(self) -> None:
         started = asyncio.get_running_loop().time()

@@ -1,16 +1,24 @@
 """What a subscription says about itself: how it is, and what it just did."""
 
+import contextlib
+import inspect
 import traceback
 from collections.abc import Callable
 from enum import StrEnum
+from types import CodeType
 
 import attrs
 
-from dashtam_events.errors import CodecError
+from dashtam_events._alone import raise_alone
+from dashtam_events.errors import CodecError, StoreUnavailable
 from dashtam_events.recorded import Position
+from dashtam_events.subscriptions.errors import CheckpointUnavailable, InboxUnavailable
 
 __all__ = ["ErrorPlace", "GroupHealth", "Health", "Observer"]
 __all__ += ["Signal", "SignalKind", "SubscriptionState"]
+
+_AWAY = (CheckpointUnavailable, InboxUnavailable, StoreUnavailable)
+_MACHINERY = {contextlib.__file__}
 
 
 class SubscriptionState(StrEnum):
@@ -32,11 +40,14 @@ class SubscriptionState(StrEnum):
 class ErrorPlace:
     """An error by its class and by where it was raised; its text may hold values and is left out.
 
-    `place` is `module.function:line`, or the path in an event that cannot be read.
+    `place` is `module.function:line`, or the path in an event that cannot be read. `reason` names
+    what is underneath where a store, an inbox or the checkpoints are away, such as the class and
+    the code of the error of the driver.
     """
 
     type: str
     place: str
+    reason: str | None = None
 
     @classmethod
     def of(cls, error: BaseException) -> "ErrorPlace":
@@ -45,17 +56,28 @@ class ErrorPlace:
         name = kind.__qualname__
         if kind.__module__ not in ("builtins", "dashtam_events.errors"):
             name = f"{kind.__module__}.{name}"
-        return cls(name, _place(error))
+        return cls(name, _place(error), error.reason if isinstance(error, _AWAY) else None)
 
 
 def _place(error: BaseException) -> str:
     path = getattr(error, "path", None)
     if isinstance(error, CodecError) and isinstance(path, str):
         return path
-    place = "unknown"
-    for frame, line in traceback.walk_tb(error.__traceback__):
-        place = f"{frame.f_globals.get('__name__', 'unknown')}.{frame.f_code.co_qualname}:{line}"
-    return place
+    places = [(frame, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    if places and places[-1][0].f_code is raise_alone.__code__:
+        # It stands for an error of somebody else: what was tried is the place, not the turning.
+        while len(places) > 1 and _turns_errors(places[-1][0].f_code):
+            places.pop()
+    if not places:
+        return "unknown"
+    frame, line = places[-1]
+    return f"{frame.f_globals.get('__name__', 'unknown')}.{frame.f_code.co_qualname}:{line}"
+
+
+def _turns_errors(code: CodeType) -> bool:
+    """Whether this is of a context manager that raises errors of ours in the place of others."""
+    is_generator = code.co_flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR)
+    return bool(is_generator) or code is raise_alone.__code__ or code.co_filename in _MACHINERY
 
 
 @attrs.frozen(kw_only=True)

@@ -6,6 +6,7 @@ import logging
 from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dashtam_events.bus._failure import log_told
 from dashtam_events.recorded import Position, RecordedEvent
 from dashtam_events.store.protocol import EventStore
 from dashtam_events.subscriptions._batches import Batch, Filter, Item, Unreadable
@@ -206,6 +207,10 @@ class Projector(Runner):
                 await self._projection.after_commit(recorded)
         except Exception as error:  # noqa: BLE001  # what is committed stays so
             place = ErrorPlace.of(error)
-            told = {"projection": self.name, "error_type": place.type, "where": place.place}
+            facts = {"projection": self.name, "error_type": place.type, "where": place.place}
+            told = (
+                "after_commit of {projection} raised {error_type} at {where}; "
+                "the event is written, and it is not called for it again"
+            )
             # Its text and traceback may hold values.
-            _LOGGER.error("projection_after_commit_failed", extra=told)  # noqa: TRY400
+            log_told(_LOGGER, logging.ERROR, "projection_after_commit_failed", facts, told)

@@ -45,7 +45,7 @@ __all__ = [
     "whole",
 ]
 
-_UNDEFINED_TABLE = "42P01"
+_LACKS_PRIVILEGE, _UNDEFINED_TABLE = "42501", "42P01"
 _Step = TypeVar("_Step", bound=Callable[..., Coroutine[Any, Any, Any]])
 
 Source = AsyncEngine | AsyncConnection
@@ -194,5 +194,15 @@ def _is_missing(error: SQLAlchemyError | OSError) -> bool:
 
 
 def name_of(error: SQLAlchemyError | OSError) -> str:
-    """What the driver calls an error: all that may be told of it."""
-    return type(getattr(error, "orig", None) or error).__name__
+    """What the driver calls an error, and its code: all that may be told of it."""
+    raised = getattr(error, "orig", None) or error
+    # SQLAlchemy raises a class of its own in the place of what asyncpg raised.
+    name = type(raised.__cause__ if _is_adapted(raised) else raised).__name__
+    code = getattr(raised, "sqlstate", None) or getattr(raised, "sqlite_errorname", None)
+    if code == _LACKS_PRIVILEGE:
+        return f"{name} ({code}): this role lacks a privilege"
+    return name if code is None else f"{name} ({code})"
+
+
+def _is_adapted(error: BaseException) -> bool:
+    return error.__cause__ is not None and type(error).__module__.startswith("sqlalchemy.")
