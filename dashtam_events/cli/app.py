@@ -42,6 +42,10 @@ class _OneLineErrors(click.Group):
             _refuse(error.format_message())
         except DashtamEventsError as error:
             _refuse(", ".join([str(error), *getattr(error, "__notes__", ())]))
+        except OSError as error:
+            # Else Python would try once more to write what could not be written, and say so.
+            sys.stdout = None
+            _refuse(error.strerror or type(error).__name__)
         sys.exit(code if isinstance(code, int) else 0)
 
 

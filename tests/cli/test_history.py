@@ -1,12 +1,10 @@
 """What a file holds, as `log` and `stream` tell it."""
 
 import json
-import os
 import re
 import shutil
 import signal
 import sqlite3
-import subprocess
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ from dashtam_events.event import DomainEvent, event
 from dashtam_events.recorded import StreamId
 from dashtam_events.registry import EventRegistry
 from dashtam_events.store.sqlite import SQLiteEventStore
-from tests.cli.running import COMMAND, ENVIRONMENT, call, on_a_terminal, run, start
+from tests.cli.running import call, on_a_terminal, run, start
 
 
 def told(*arguments: "str | Path") -> list[dict[str, Any]]:
@@ -177,24 +175,6 @@ def test_follow_shows_what_another_process_appends(tmp_path: Path) -> None:
 def test_follow_ends_at_the_limit(played: Path) -> None:
     shown = run("log", played, "--follow", "--limit", "3")
     assert (shown.returncode, len(shown.stdout.splitlines())) == (0, 3)
-
-
-@pytest.mark.skipif(os.name != "posix", reason="pipes are closed by signal on POSIX only")
-@pytest.mark.parametrize("options", [(), ("--json",), ("--follow",)])
-def test_a_reader_that_goes_away_is_no_error(played: Path, options: tuple[str, ...]) -> None:
-    ours, its = os.pipe()
-    os.close(ours)
-    shown = subprocess.run(
-        [*COMMAND, "log", played, *options],
-        stdout=its,
-        check=False,
-        stderr=subprocess.PIPE,
-        env=ENVIRONMENT,
-        timeout=60,
-    )
-    os.close(its)
-    assert shown.returncode in (0, -signal.SIGPIPE)
-    assert shown.stderr == b""
 
 
 def test_a_user_is_found_however_their_id_is_written(played: Path) -> None:
