@@ -12,7 +12,9 @@ from dashtam_events.subscriptions.checkpoint import Checkpoint
 from dashtam_events.subscriptions.health import Observer
 from dashtam_events.subscriptions.retrying import Parking, Retry
 
-__all__ = ["Options", "Part"]
+__all__ = ["Options", "Part", "checked_name"]
+
+_LONGEST_NAME = 200
 
 
 @attrs.frozen(kw_only=True)
@@ -42,3 +44,17 @@ class Options:
     observer: Observer | None = None
     until: Position | None = None
     part: Part | None = None
+
+
+def checked_name(name: str) -> str:
+    """A name that every database takes.
+
+    Raises:
+        TypeError: it is no text.
+        ValueError: it is empty or too long, or holds a NUL.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"a name is a text, and not {type(name).__name__}")
+    if not 0 < len(name) <= _LONGEST_NAME or "\0" in name:
+        raise ValueError(f"a name has from 1 to {_LONGEST_NAME} characters, and no NUL among them")
+    return name

@@ -24,7 +24,7 @@ from dashtam_events.subscriptions._elsewhere import cancelled_elsewhere
 from dashtam_events.subscriptions._lately import lately
 from dashtam_events.subscriptions._life import Living
 from dashtam_events.subscriptions._log import Log, WholeLog
-from dashtam_events.subscriptions._options import Options, Part
+from dashtam_events.subscriptions._options import Options, Part, checked_name
 from dashtam_events.subscriptions._parking import failed, unfit, waiting
 from dashtam_events.subscriptions._telling import Teller
 from dashtam_events.subscriptions.checkpoint import Checkpoint, CheckpointStore, ParkedEvent
@@ -60,7 +60,7 @@ class Runner(Living):
         self, name: str, store: EventStore, checkpoints: CheckpointStore, options: Options
     ) -> None:
         super().__init__()
-        self.name = name
+        self.name = checked_name(name)
         self._store = store
         self._checkpoints = checkpoints
         self._options = options

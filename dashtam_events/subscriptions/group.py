@@ -12,6 +12,7 @@ from dashtam_events.subscriptions._elsewhere import cancelled_elsewhere
 from dashtam_events.subscriptions._holding import Holding
 from dashtam_events.subscriptions._life import Living
 from dashtam_events.subscriptions._log import SharedLog
+from dashtam_events.subscriptions._options import checked_name
 from dashtam_events.subscriptions._runner import UNAVAILABLE, Runner
 from dashtam_events.subscriptions._telling import Teller
 from dashtam_events.subscriptions.errors import CheckpointUnavailable, SubscriptionTablesMissing
@@ -21,6 +22,7 @@ from dashtam_events.subscriptions.partitions import fair_share
 __all__ = ["ConsumerGroup"]
 
 _LONGEST_BEAT = 1.0
+_LONGEST_LEASE = 86_400.0
 _LARGEST_PAGE = 2000
 # What is left of a lease is for cancelling what is under way.
 _USABLE = 0.9
@@ -51,11 +53,13 @@ class ConsumerGroup(Living):
             run itself, and keeps its checkpoints through an engine, not on a connection.
         partitions: how many there are: the most members that can have work. The number is kept
             with the checkpoints, and is for ever.
-        lease: seconds for which a partition stays with a member that is not heard of.
-        member: the name of this member, its own among all; made up if there is none.
+        lease: seconds, a day at most, for which a partition stays with a member that is not heard
+            of.
+        member: the name of this member, its own among all, of 200 characters at most; made up if
+            there is none.
 
     Raises:
-        ValueError: there is no partition, or no time.
+        ValueError: there is no partition, no time or more than a day, or the name is too long.
     """
 
     def __init__(
@@ -66,11 +70,14 @@ class ConsumerGroup(Living):
         lease: float = 15.0,
         member: str | None = None,
     ) -> None:
-        if partitions < 1 or lease <= 0:
-            raise ValueError("a group has one partition at least, and a lease some seconds")
+        if partitions < 1 or not 0 < lease <= _LONGEST_LEASE:
+            raise ValueError(
+                "a group has one partition at least, a lease some seconds, up to a day"
+            )
         super().__init__()
         self.name: str = runner.name
-        self.member: str = member or f"{platform.node()}:{os.getpid()}:{new_id().hex[-8:]}"
+        made_up = f"{platform.node()[:150]}:{os.getpid()}:{new_id().hex[-8:]}"
+        self.member: str = made_up if member is None else checked_name(member)
         self._runner, self._checkpoints = runner, runner._checkpoints
         self._partitions, self._lease = partitions, lease
         self._teller = Teller(runner.name, runner._options.observer)

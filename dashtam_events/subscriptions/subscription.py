@@ -44,7 +44,8 @@ class Subscription(Runner):
     many processes.
 
     Args:
-        name: under which the checkpoint is kept; another name begins anew.
+        name: under which the checkpoint is kept, of 200 characters at most; another name begins
+            anew.
         store: what to read.
         handler: awaited with each recorded event.
         checkpoints: where the progress is kept.

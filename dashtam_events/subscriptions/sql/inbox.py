@@ -10,6 +10,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
 
 from dashtam_events._clock import now
+from dashtam_events.store.protocol import check_event_id
+from dashtam_events.subscriptions._options import checked_name
 from dashtam_events.subscriptions.errors import InboxUnavailable
 from dashtam_events.subscriptions.sql.schema import (
     SUBSCRIPTION_METADATA,
@@ -47,11 +49,12 @@ class Inbox:
     `create_subscription_tables`, and engines of SQLite with `real_savepoints`.
 
     Args:
-        consumer: whose inbox it is; each has an effect of its own, and claims by itself.
+        consumer: whose inbox it is, in 200 characters at most; each has an effect of its own, and
+            claims by itself.
     """
 
     def __init__(self, consumer: str) -> None:
-        self.consumer = consumer
+        self.consumer = checked_name(consumer)
 
     async def claim(self, transaction: _Transaction, event_id: UUID) -> bool:
         """True the first time, False where the event was dealt with before.
@@ -59,7 +62,9 @@ class Inbox:
         Raises:
             InboxUnavailable: the database failed: roll back, and let the event come again.
             SubscriptionTablesMissing: `create_subscription_tables` was not called.
+            TypeError: `event_id` is no UUID.
         """
+        check_event_id(event_id)
         values = {"consumer": self.consumer, "event_id": event_id, "claimed_at": now()}
         async with self._at(transaction) as connection:
             dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
@@ -76,7 +81,10 @@ class Inbox:
         Raises:
             InboxUnavailable: the database failed.
             SubscriptionTablesMissing: `create_subscription_tables` was not called.
+            ValueError: the time is naive.
         """
+        if before.utcoffset() is None:
+            raise ValueError("`before` is naive: pass a datetime with a timezone")
         old = (_claims.c.consumer == self.consumer, _claims.c.claimed_at < before)
         async with self._at(transaction) as connection:
             return (await connection.execute(delete(_claims).where(*old))).rowcount

@@ -1,0 +1,69 @@
+"""What can never work is refused when it is set up or called, and not waited for."""
+
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from dashtam_events.store import InMemoryEventStore
+from dashtam_events.subscriptions import ConsumerGroup, InMemoryCheckpointStore, Subscription
+from dashtam_events.subscriptions.sql import (
+    Inbox,
+    SQLCheckpointStore,
+    create_subscription_tables,
+)
+from tests.subscriptions.houses import REGISTRY, open_doors
+from tests.subscriptions.poison import Handler, until
+
+
+def named(name: Any) -> Subscription:
+    store = InMemoryEventStore(registry=REGISTRY)
+    return Subscription(name, store, Handler(), checkpoints=InMemoryCheckpointStore())
+
+
+def member(**options: Any) -> ConsumerGroup:
+    return ConsumerGroup(named("doors"), **options)
+
+
+@pytest.mark.parametrize("name", ["", "x" * 201, "a\0b"])
+def test_names_that_no_database_takes_are_refused(name: str) -> None:
+    for make in (named, Inbox, lambda name: member(member=name)):
+        with pytest.raises(ValueError, match="a name has from 1 to 200 characters"):
+            make(name)
+
+
+def test_a_name_that_is_no_text_is_refused() -> None:
+    number: Any = 5
+    for make in (named, Inbox, lambda name: member(member=name)):
+        with pytest.raises(TypeError, match="a name is a text, and not int"):
+            make(number)
+
+
+@pytest.mark.parametrize("lease", [0, -1, 1e12, float("nan"), float("inf")])
+def test_a_lease_is_some_seconds_and_no_more_than_a_day(lease: float) -> None:
+    with pytest.raises(ValueError, match="a lease some seconds, up to a day"):
+        member(lease=lease)
+
+
+async def test_the_longest_names_and_the_longest_lease_are_taken(engine: AsyncEngine) -> None:
+    await create_subscription_tables(engine)
+    store, handler = InMemoryEventStore(registry=REGISTRY), Handler()
+    await open_doors(store, 1)
+    name = "\N{SNOWMAN}" * 200
+    alone = Subscription(name, store, handler, checkpoints=SQLCheckpointStore(engine))
+    async with ConsumerGroup(alone, partitions=1, lease=86_400, member=name):
+        await until(lambda: handler.dealt == [1])
+    async with engine.begin() as connection:
+        assert await Inbox(name).claim(connection, uuid4())
+
+
+async def test_an_inbox_takes_ids_and_aware_times(engine: AsyncEngine) -> None:
+    await create_subscription_tables(engine)
+    async with engine.begin() as connection:
+        with pytest.raises(TypeError, match="an event_id is a UUID"):
+            await Inbox("ledger").claim(connection, "text")  # type: ignore[arg-type]  # the mistake
+        with pytest.raises(ValueError, match="naive"):
+            await Inbox("ledger").prune(connection, before=datetime(2026, 1, 1))  # noqa: DTZ001  # the mistake
+        assert await Inbox("ledger").claim(connection, uuid4())
