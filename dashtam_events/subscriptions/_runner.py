@@ -41,10 +41,12 @@ from dashtam_events.subscriptions.errors import (
 from dashtam_events.subscriptions.health import Health, SubscriptionState
 from dashtam_events.subscriptions.retrying import FailureWindow
 
-__all__ = ["UNAVAILABLE", "Runner", "Stopped"]
+__all__ = ["UNAVAILABLE", "Runner", "Stopped", "is_for_good"]
 
 UNAVAILABLE = (CheckpointUnavailable, InboxUnavailable, StoreBusy, StoreUnavailable)
 """What passes: it is waited for, whoever meets it, also a handler."""
+# The SQLSTATEs of a schema, a table and a function that are not there.
+_NO_TABLES = ("3F000", "42P01", "42883")
 # None of these says anything about the event: it is neither tried again nor set aside for them.
 _LEAVES_THE_BATCH = (*UNAVAILABLE, CheckpointError, ProjectionError, BusClosed, SessionRequired)
 
@@ -96,6 +98,7 @@ class Runner(Living):
             SubscriptionTablesMissing: `create_subscription_tables` was not called.
             TooManyParked: too many events were set aside, lately or before it was started.
             WorkCancelled: the store or the checkpoints were, by somebody else.
+            StoreUnavailable: the tables of the store are not there.
             RuntimeError: it is running already.
         """
         with self._alive():
@@ -168,6 +171,8 @@ class Runner(Living):
                     await self._wait()
                 failures = 0
             except UNAVAILABLE as error:
+                if is_for_good(error):
+                    raise
                 failures += 1
                 self._checkpoint = None
                 pause = self._options.retry.pause(failures)
@@ -375,6 +380,11 @@ class Runner(Living):
         seen = self._failures
         if seen.is_over:
             raise TooManyParked(self.name, seen.failed, seen.dealt, seen.waiting)
+
+
+def is_for_good(error: Exception) -> bool:
+    """Whether waiting would not help: tables that are not there do not come by it."""
+    return isinstance(error, StoreUnavailable) and error.code in _NO_TABLES
 
 
 def _outdated(part: Part) -> CheckpointConflict:

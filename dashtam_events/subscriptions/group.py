@@ -13,7 +13,7 @@ from dashtam_events.subscriptions._holding import Holding
 from dashtam_events.subscriptions._life import Living
 from dashtam_events.subscriptions._log import SharedLog
 from dashtam_events.subscriptions._options import checked_name
-from dashtam_events.subscriptions._runner import UNAVAILABLE, Runner
+from dashtam_events.subscriptions._runner import UNAVAILABLE, Runner, is_for_good
 from dashtam_events.subscriptions._telling import Teller
 from dashtam_events.subscriptions.errors import CheckpointUnavailable, SubscriptionTablesMissing
 from dashtam_events.subscriptions.health import GroupHealth, Health, SubscriptionState
@@ -107,7 +107,8 @@ class ConsumerGroup(Living):
             PartitionMismatch: the group was begun with another number of partitions.
             SubscriptionTablesMissing: `create_subscription_tables` was not called.
             ProjectionOutdated: the tables are those of another version.
-            TooManyParked: too many events failed.
+            TooManyParked: too many events were set aside, lately or before it was started.
+            StoreUnavailable: the tables of the store are not there.
             RuntimeError: it is running already.
         """
         with self._alive():
@@ -169,6 +170,8 @@ class ConsumerGroup(Living):
                 self._has_begun = True
             await self._hold_share()
         except UNAVAILABLE as error:
+            if is_for_good(error):
+                raise
             self._teller.failed(error, "it tries again at its next beat")
 
     async def _hold_share(self) -> None:

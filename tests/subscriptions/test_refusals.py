@@ -1,13 +1,18 @@
 """What can never work is refused when it is set up or called, and not waited for."""
 
+import asyncio
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import text
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from dashtam_events.errors import StoreUnavailable
 from dashtam_events.store import InMemoryEventStore
+from dashtam_events.store.postgres import PostgresEventStore
 from dashtam_events.subscriptions import ConsumerGroup, InMemoryCheckpointStore, Subscription
 from dashtam_events.subscriptions.sql import (
     Inbox,
@@ -15,7 +20,7 @@ from dashtam_events.subscriptions.sql import (
     create_subscription_tables,
 )
 from tests.subscriptions.houses import REGISTRY, open_doors
-from tests.subscriptions.poison import Handler, until
+from tests.subscriptions.poison import Handler, subscribed, until
 
 
 def named(name: Any) -> Subscription:
@@ -57,6 +62,25 @@ async def test_the_longest_names_and_the_longest_lease_are_taken(engine: AsyncEn
         await until(lambda: handler.dealt == [1])
     async with engine.begin() as connection:
         assert await Inbox(name).claim(connection, uuid4())
+
+
+@pytest.mark.parametrize("partitions", [None, 2])
+async def test_a_store_whose_schema_was_dropped_is_not_waited_for(
+    postgres: URL, partitions: int | None
+) -> None:
+    address, engine = postgres.render_as_string(hide_password=False), create_async_engine(postgres)
+    async with PostgresEventStore(address, registry=REGISTRY, schema="to_be_dropped") as store:
+        handler = Handler()
+        await open_doors(store, 1)
+        alone = subscribed(store, InMemoryCheckpointStore(), handler)
+        runner = alone if partitions is None else ConsumerGroup(alone, partitions=partitions)
+        running = asyncio.create_task(runner.run())
+        await until(lambda: handler.dealt == [1])
+        async with engine.begin() as connection:
+            await connection.execute(text("DROP SCHEMA to_be_dropped CASCADE"))
+        with pytest.raises(StoreUnavailable, match="migrate"):
+            await asyncio.wait_for(running, 20)
+    await engine.dispose()
 
 
 async def test_an_inbox_takes_ids_and_aware_times(engine: AsyncEngine) -> None:
