@@ -38,7 +38,8 @@ CREATE TABLE {schema}.attachments (
 # `owners` and `holders`. The answer has an entry for each draft as well: the position behind which
 # it stands, or -1: its job was refused, -2: for its sake, -3: some of its job's events are known.
 # That is looked for where it is asked to be `careful`; otherwise a known event breaks a constraint,
-# and nothing at all is written.
+# and nothing at all is written. Each draft must come with its events, numbered from 1 to its size:
+# a role that may call this, and nothing else, leaves no hole in the positions or the versions.
 #
 # The lock is taken first and held until the commit, and everything is looked up and numbered
 # behind it: that makes the order of positions that of commits. It needs READ COMMITTED, where each
@@ -62,10 +63,12 @@ AS $append$
 DECLARE
     start bigint; last bigint; before bigint;
     latest integer[]; earlier integer[]; known integer[];
-    job integer := 0; first integer; head integer; verdict integer;
+    job integer := 0; first integer; head integer; verdict integer; written bigint;
 BEGIN
     IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
         RAISE EXCEPTION 'appends need READ COMMITTED' USING ERRCODE = 'DE001';
+    ELSIF 1 > ANY (sizes) THEN
+        RAISE EXCEPTION 'sizes are from 1' USING ERRCODE = 'DE002';
     END IF;
     PERFORM set_config('lock_timeout', wait::text, true);
     PERFORM pg_advisory_xact_lock({key});
@@ -120,7 +123,11 @@ BEGIN
                e.data, metadata[e.owner]
         FROM unnest(ids, types, schema_versions, subjects, payloads, owners, nths)
             AS e (id, type, schema_version, subject, data, owner, nth)
-        WHERE places[e.owner] >= 0;
+        WHERE places[e.owner] >= 0 AND e.nth BETWEEN 1 AND sizes[e.owner];
+    GET DIAGNOSTICS written = ROW_COUNT;
+    IF written IS DISTINCT FROM last - start THEN
+        RAISE EXCEPTION 'the events are not those that the sizes say' USING ERRCODE = 'DE002';
+    END IF;
     IF cardinality(names) > 0 THEN
         INSERT INTO {schema}.attachments AS kept
             SELECT DISTINCT ON (1, 2)
