@@ -14,13 +14,17 @@ from dashtam_events.subscriptions.errors import (
 )
 from dashtam_events.subscriptions.partitions import CURRENT, Lease
 
-__all__ = ["Holding"]
+__all__ = ["FAREWELL_SECONDS", "Holding"]
+
+FAREWELL_SECONDS = 3.0
+"""For giving something back; then it comes back by itself when its lease has run out."""
 
 
 class Holding:
     """Deals with a partition in a task of its own, until it is told to leave or time is up.
 
-    When it ends, for whatever reason, the partition is given back.
+    When it ends, the partition is given back, unless it was cut: then its time is up, or the member
+    leaves and gives all back.
 
     Args:
         runner: what deals with partitions; here, with this one.
@@ -54,7 +58,7 @@ class Holding:
 
     def cut(self) -> None:
         """End at once."""
-        if not (self.is_over or self._is_cut):
+        if not self._is_cut:
             self._is_cut = True
             self.task.cancel()
 
@@ -87,5 +91,10 @@ class Holding:
         finally:
             self.is_over = True
             self._alarm.cancel()
-            with suppress(CheckpointUnavailable):
-                await self._checkpoints.release(held)
+            if not self._is_cut:
+                await self._give_back()
+
+    async def _give_back(self) -> None:
+        with suppress(CheckpointUnavailable, TimeoutError):
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                await self._checkpoints.release(self.held)

@@ -88,8 +88,9 @@ class Runner(Living):
         """Deal with what the store holds and with what is yet to come, until it is stopped.
 
         While the store or the checkpoints cannot be reached, or a handler says so of a store or
-        an inbox, it waits and tries again. Cancelled, it ends at once; the events since the last
-        checkpoint then come again.
+        an inbox, it waits and tries again. Cancelled, it ends at once, or after a few seconds
+        where the database of the checkpoints does not answer or SQLite is being written; the
+        events since the last checkpoint then come again.
 
         Raises:
             CheckpointAhead: events are missing in the store: the log ends before the checkpoint.

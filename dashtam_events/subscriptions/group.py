@@ -9,7 +9,7 @@ from typing import Any
 
 from dashtam_events._ids import new_id
 from dashtam_events.subscriptions._elsewhere import cancelled_elsewhere
-from dashtam_events.subscriptions._holding import Holding
+from dashtam_events.subscriptions._holding import FAREWELL_SECONDS, Holding
 from dashtam_events.subscriptions._life import Living
 from dashtam_events.subscriptions._log import SharedLog
 from dashtam_events.subscriptions._options import checked_name
@@ -231,5 +231,6 @@ class ConsumerGroup(Living):
         await asyncio.gather(*(each.task for each in self._holdings), return_exceptions=True)
         self._holdings = []
         self._log.close()
-        with suppress(CheckpointUnavailable, SubscriptionTablesMissing):
-            await self._checkpoints.leave(self.name, self.member)
+        with suppress(CheckpointUnavailable, SubscriptionTablesMissing, TimeoutError):
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                await self._checkpoints.leave(self.name, self.member)

@@ -47,8 +47,9 @@ class SQLCheckpointStore:
     """Keeps every promise of `CheckpointStore` in PostgreSQL or SQLite.
 
     Make the tables with `create_subscription_tables`. On an engine every step is a transaction;
-    on a connection it is a savepoint of the transaction that the caller has. Whoever cancels a
-    step waits for its end.
+    on a connection it is a savepoint of the transaction that the caller has. A step that
+    is cancelled is undone, or done where its commit was under way. Where the database does not
+    answer, that takes a few seconds, and which of both is not known.
 
     Args:
         source: an engine or a connection; for SQLite one made with `real_savepoints`.

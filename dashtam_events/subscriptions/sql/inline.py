@@ -11,7 +11,7 @@ from collections.abc import (
     Iterable,
     Mapping,
 )
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from dashtam_events._alone import raise_alone
 from dashtam_events._frozen import EMPTY
+from dashtam_events._uncut import at_first_uncut
 from dashtam_events.bus.session import refused_as_dbapi
 from dashtam_events.errors import StoreUnavailable
 from dashtam_events.event import DomainEvent
@@ -67,7 +68,8 @@ class InlineProjections:
     written with the append, in commit order: its own events, and any that were appended past
     this. The checkpoint is moved in the same transaction, so that neither another of these nor a
     `Projector` of that name writes an event again. Where a projection fails, nothing is
-    appended; nothing is set aside.
+    appended; nothing is set aside. Where an append is cancelled before its commit, all of it is
+    undone; the transaction of a caller is to be rolled back then.
 
     Call `catch_up` once, when the service starts. Everything but appending is as the store does
     it.
@@ -181,9 +183,16 @@ class InlineProjections:
         self, engine: AsyncEngine, append: Callable[[EventStore], Awaitable[_T]]
     ) -> _T:
         with _translated(self._store):
+            # What is appended begins the transaction: where it cannot, the store says why.
             async with engine.connect() as connection:
-                result = await self._write_on(connection, append)
-                await connection.commit()
+                try:
+                    result = await self._write_on(connection, append)
+                except BaseException:
+                    # Closing rolls back too, but cannot be cut.
+                    with suppress(SQLAlchemyError):
+                        await connection.rollback()
+                    raise
+                await at_first_uncut(connection.commit())
                 return result
 
     @whole

@@ -40,6 +40,7 @@ from dashtam_events.subscriptions.sql.schema import (
     checkpoints,
     create_subscription_tables,
     parked_events,
+    transaction,
     unavailable,
     whole,
 )
@@ -106,14 +107,14 @@ class _Rebuild:
         self._old = projection
         self._new = projection.beside(_SUFFIX, uuid4().hex[:8])
         self._name = f"{projection.name}~rebuild"
-        self._engine = engine
+        self._source = engine
         self._batch_size = batch_size
 
     @whole
     async def check(self) -> None:
         """Refuse what the change-over would refuse, before any work is done."""
         _check_references(self._new)
-        async with unavailable(self._name), self._engine.connect() as connection:
+        async with unavailable(self._name), transaction(self._source) as connection:
             await self._refuse_dependents(connection)
 
     async def _refuse_dependents(self, connection: AsyncConnection) -> None:
@@ -124,14 +125,14 @@ class _Rebuild:
     @whole
     async def clear(self) -> None:
         """Remove what an earlier rebuild left."""
-        async with unavailable(self._name), self._engine.begin() as connection:
+        async with unavailable(self._name), transaction(self._source) as connection:
             await connection.run_sync(self._new.metadata.drop_all)
             for kept in (checkpoints, parked_events):
                 await connection.execute(delete(kept).where(kept.c.subscription == self._name))
 
     async def live(self) -> tuple[Checkpoint, ...]:
         """The checkpoints of the tables in use, by partition; none where there are no tables."""
-        return await SQLCheckpointStore(self._engine).partitions(self._old.name)
+        return await SQLCheckpointStore(self._source).partitions(self._old.name)
 
     async def catch_up(
         self,
@@ -160,7 +161,7 @@ class _Rebuild:
     @whole
     async def change_over(self, *, compare: bool) -> Position | None:
         """Put the new tables in the place of the old, in one transaction."""
-        async with unavailable(self._old.name), self._engine.begin() as connection:
+        async with unavailable(self._old.name), transaction(self._source) as connection:
             return await self._change_over(connection, compare=compare)
 
     async def _change_over(self, connection: AsyncConnection, *, compare: bool) -> Position | None:

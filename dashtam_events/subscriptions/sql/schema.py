@@ -21,11 +21,11 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from dashtam_events._alone import raise_alone
-from dashtam_events._uncut import to_its_end
+from dashtam_events._uncut import at_first_uncut, cut
 from dashtam_events.bus.session import check_savepoints, refused_as_dbapi
 from dashtam_events.errors import DashtamEventsError
 from dashtam_events.subscriptions.errors import CheckpointUnavailable, SubscriptionTablesMissing
@@ -46,6 +46,9 @@ __all__ = [
 ]
 
 _LACKS_PRIVILEGE, _UNDEFINED_TABLE = "42501", "42P01"
+# The second time is for a commit that is under way, or a rollback: the database may not answer.
+_CUT_AT_ONCE, _CUT_LATER = (0.0, 3.0), (3.0, 6.0)
+_T = TypeVar("_T")
 _Step = TypeVar("_Step", bound=Callable[..., Coroutine[Any, Any, Any]])
 
 Source = AsyncEngine | AsyncConnection
@@ -114,19 +117,27 @@ parked_events: Table = Table(
 
 
 def whole(step: _Step) -> _Step:
-    """A step at the database that is not cut short: whoever cancels it waits for its end.
-
-    A connection of aiosqlite that is interrupted may never close.
-    """
+    """A step at the `_source` of an object: a cancellation undoes it, or finds it done."""
 
     @wraps(step)
-    async def uncut(*args: Any, **options: Any) -> Any:
-        return await to_its_end(step(*args, **options))
+    async def done_or_undone(self: Any, *args: Any, **options: Any) -> Any:
+        return await undone_if_cut(self._source, step(self, *args, **options))
 
-    return cast("_Step", uncut)
+    return cast("_Step", done_or_undone)
 
 
-@whole
+async def undone_if_cut(source: "Source | AsyncSession", step: Coroutine[Any, Any, _T]) -> _T:
+    """Take a step at a database; where it is cancelled, it is cut and rolled back at once.
+
+    A commit that is under way is waited for. Where that, or the rollback, takes longer than some
+    seconds, the connection is given up; whether it was committed is not known then. In SQLite
+    the whole step has those seconds: a connection that is interrupted there may never close.
+    """
+    bind = source.bind if isinstance(source, AsyncSession) else source
+    at_once = bind is not None and bind.dialect.name == "postgresql"
+    return await cut(step, after=_CUT_AT_ONCE if at_once else _CUT_LATER)
+
+
 async def create_subscription_tables(target: Source) -> None:
     """Create the tables of checkpoints, members and parked events where they are missing.
 
@@ -137,13 +148,16 @@ async def create_subscription_tables(target: Source) -> None:
         SavepointsNotReal: the engine needs `real_savepoints`.
     """
     if isinstance(target, AsyncEngine):
-        await check_savepoints(target)
+        await undone_if_cut(target, check_savepoints(target))
     await create_missing("event_checkpoints", target, SUBSCRIPTION_METADATA)
 
 
-@whole
 async def create_missing(subscription: str, source: Source, metadata: MetaData) -> None:
     """Create those tables that are missing; two processes that do it at once are kept apart."""
+    await undone_if_cut(source, _create_missing(subscription, source, metadata))
+
+
+async def _create_missing(subscription: str, source: Source, metadata: MetaData) -> None:
     async with unavailable(subscription), transaction(source) as connection:
         await connection.run_sync(_create, metadata)
 
@@ -159,8 +173,9 @@ def _create(connection: Connection, metadata: MetaData) -> None:
 async def transaction(source: Source) -> AsyncGenerator[AsyncConnection, None]:
     """A transaction of an engine, or a savepoint on a connection."""
     if isinstance(source, AsyncEngine):
-        async with source.begin() as connection:
+        async with source.connect() as connection, connection.begin() as begun:
             yield connection
+            await at_first_uncut(begun.commit())
     else:
         async with source.begin_nested():
             yield source
