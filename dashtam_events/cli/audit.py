@@ -8,6 +8,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from dashtam_events.cli.place import Address, address_argument
 from dashtam_events.cli.render import console
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def _time(text: str) -> datetime:
 
 
 @click.command()
-@click.argument("target", metavar="FILE|URL")
+@address_argument
 @click.option("--user", "user_id", metavar="ID", help="Only what this user did, or was done to.")
 @click.option("--resource", metavar="TYPE[:ID]", help="Only on this kind of thing, or this one.")
 @click.option("--action", metavar="A", help="Only this action, such as USER_LOGIN_SUCCESS.")
@@ -41,7 +42,7 @@ def _time(text: str) -> datetime:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 @click.option("--csv", "as_csv", is_flag=True, help="Comma-separated, with a header.")
 def audit(
-    target: str,
+    address: Address,
     resource: str | None,
     *,
     oldest_first: bool,
@@ -58,14 +59,14 @@ def audit(
     kind, _colon, resource_id = (resource or "").partition(":")
     options |= {"resource_type": kind or None, "resource_id": resource_id or None}
     options["newest_first"] = not oldest_first
-    asyncio.run(_print(target, options, as_json=as_json, as_csv=as_csv))
+    asyncio.run(_print(address, options, as_json=as_json, as_csv=as_csv))
 
 
-async def _print(target: str, options: dict[str, Any], *, as_json: bool, as_csv: bool) -> None:
+async def _print(address: Address, options: dict[str, Any], *, as_json: bool, as_csv: bool) -> None:
     # The extra `audit` is needed here, and not by the other commands.
     from dashtam_events.adapters.audit import AuditLog
 
-    async with AuditLog.open(target) as log:
+    async with AuditLog.open(address) as log:
         if not as_json and not as_csv:
             await _show(log, options)
             return

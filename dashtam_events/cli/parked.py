@@ -8,6 +8,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from dashtam_events.cli.place import Address, address_argument
 from dashtam_events.cli.render import console
 from dashtam_events.recorded import Position
 
@@ -21,11 +22,11 @@ _STYLES = {"failed": "red", "replay": "cyan", "waiting": "dim"}
 
 
 @click.group()
-@click.argument("target", metavar="FILE|URL")
+@address_argument
 @click.pass_context
-def parked(context: click.Context, target: str) -> None:
+def parked(context: click.Context, address: Address) -> None:
     """See to the events that subscriptions set aside, in a SQLite FILE or the database of a URL."""
-    context.obj = target
+    context.obj = address
 
 
 @parked.command("list")
@@ -34,7 +35,7 @@ def parked(context: click.Context, target: str) -> None:
     "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many."
 )
 @click.pass_obj
-def listed(target: str, subscription: str | None, limit: int) -> None:
+def listed(address: Address, subscription: str | None, limit: int) -> None:
     """List them: where they stand, what they are, and why they are set aside."""
 
     async def show(kept: "SQLCheckpointStore") -> None:
@@ -51,7 +52,7 @@ def listed(target: str, subscription: str | None, limit: int) -> None:
         if len(found) > limit:
             click.echo(f"dashtam-events: more than these {limit}: give a higher --limit", err=True)
 
-    _with(target, show)
+    _with(address, show)
 
 
 @parked.command()
@@ -59,7 +60,9 @@ def listed(target: str, subscription: str | None, limit: int) -> None:
 @click.argument("positions", type=int, nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="All that failed.")
 @click.pass_obj
-def replay(target: str, subscription: str, positions: tuple[int, ...], *, everything: bool) -> None:
+def replay(
+    address: Address, subscription: str, positions: tuple[int, ...], *, everything: bool
+) -> None:
     """Mark failed events to be tried again: a SUBSCRIPTION that runs takes them up by itself."""
     chosen = _chosen(positions, everything=everything)
 
@@ -69,7 +72,7 @@ def replay(target: str, subscription: str, positions: tuple[int, ...], *, everyt
             raise click.UsageError(f"nothing that failed is {_parked(subscription, chosen)}")
         click.echo(f"{marked} marked to be replayed")
 
-    _with(target, mark)
+    _with(address, mark)
 
 
 @parked.command()
@@ -77,7 +80,9 @@ def replay(target: str, subscription: str, positions: tuple[int, ...], *, everyt
 @click.argument("positions", type=int, nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="All, also those that only wait; for good.")
 @click.pass_obj
-def drop(target: str, subscription: str, positions: tuple[int, ...], *, everything: bool) -> None:
+def drop(
+    address: Address, subscription: str, positions: tuple[int, ...], *, everything: bool
+) -> None:
     """Forget parked events: the SUBSCRIPTION never deals with them.
 
     What is dropped does not come again: neither an event, nor the deadline of a process manager,
@@ -91,7 +96,7 @@ def drop(target: str, subscription: str, positions: tuple[int, ...], *, everythi
             raise click.UsageError(f"nothing is {_parked(subscription, chosen)}")
         click.echo(f"{dropped} dropped")
 
-    _with(target, forget)
+    _with(address, forget)
 
 
 def _chosen(positions: tuple[int, ...], *, everything: bool) -> list[Position] | None:
@@ -104,12 +109,12 @@ def _parked(subscription: str, chosen: list[Position] | None) -> str:
     return f"parked for {subscription!r}" + ("" if chosen is None else " at these positions")
 
 
-def _with(target: str, act: Callable[["SQLCheckpointStore"], Awaitable[None]]) -> None:
+def _with(address: Address, act: Callable[["SQLCheckpointStore"], Awaitable[None]]) -> None:
     # The extra `sqlalchemy` is needed here, and not by the other commands.
     from dashtam_events.subscriptions.sql import SQLCheckpointStore
 
     async def run() -> None:
-        async with SQLCheckpointStore.open(target) as kept:
+        async with SQLCheckpointStore.open(address) as kept:
             await act(kept)
 
     asyncio.run(run())

@@ -72,7 +72,7 @@ def address(_context: click.Context, _parameter: click.Parameter, text: str) -> 
     if not separator:
         return Path(text)
     kind = scheme.partition("+")[0]
-    if kind == "sqlite" and rest.startswith("/") and len(rest) > 1:
+    if kind == "sqlite" and rest.startswith("/") and len(rest) > 1 and "%00" not in rest:
         return Path(unquote(rest[1:]))
     if kind not in ("postgres", "postgresql"):
         raise click.BadParameter(_KINDS)
@@ -80,7 +80,7 @@ def address(_context: click.Context, _parameter: click.Parameter, text: str) -> 
         check_address(text)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
-    return text
+    return f"postgresql://{rest}" if scheme == "postgres" else text
 
 
 address_argument: _Decorator = click.argument("address", metavar="FILE|URL", callback=address)

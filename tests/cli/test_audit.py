@@ -93,7 +93,7 @@ def test_json_lines_and_csv_export_all_of_it(file: Path) -> None:
     ("arguments", "said"),
     [
         (["absent.db"], "absent.db: no such file"),
-        (["mysql://ann:canary@host/db"], "mysql: "),
+        (["mysql://ann:canary@host/db"], "write sqlite:///FILE or postgresql://"),
         (["postgresql://ann:canary@127.0.0.1:1/db"], "postgresql://127.0.0.1:1/db: "),
         ([__file__], "no SQLite database"),
         (["{file}", "--since", "yesterday"], "write a time like"),
@@ -110,6 +110,17 @@ def test_what_cannot_be_shown_is_said_in_one_line(
     assert said in outcome.stderr
     assert len(outcome.stderr.splitlines()) == 1
     assert "canary" not in outcome.stderr
+
+
+def test_a_file_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    missing = tmp_path / "missing.db"
+    for address in (f"sqlite:///{missing}", str(missing)):
+        refused = call("audit", address)
+        assert (refused.exit_code, refused.stderr) == (
+            2,
+            f"dashtam-events: {missing}: no such file\n",
+        )
+        assert not missing.exists()
 
 
 def test_without_its_extra_it_says_what_to_install(file: Path, repository: Path) -> None:

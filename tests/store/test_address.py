@@ -25,6 +25,8 @@ COMMANDS: tuple[Callable[[str], tuple[str, ...]], ...] = (
     lambda address: ("migrate", address),
     lambda address: ("parked", address, "list"),
     lambda address: ("audit", address),
+    lambda address: ("log", address),
+    lambda address: ("stream", address, "a-b"),
     lambda address: ("copy", "sqlite:///missing.db", address),
     lambda address: ("copy", address, "sqlite:///missing.db"),
 )
