@@ -109,7 +109,10 @@ class SubscriptionTablesMissing(CheckpointError):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        return f"{self.subscription}: its tables are not in this database: call {self.remedy} first"
+        return (
+            f"{self.subscription}: the tables of subscriptions are not in this database: "
+            f"if it is the right one, call {self.remedy} first"
+        )
 
 
 class PartitionMismatch(CheckpointError):

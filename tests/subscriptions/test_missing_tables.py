@@ -68,6 +68,7 @@ def test_the_command_line_says_it_in_a_line(tmp_path: Path) -> None:
     result = call("parked", tmp_path / "empty.db", "list")
     assert result.exit_code != 0
     [line] = result.output.splitlines()
+    assert "event_parked: the tables of subscriptions are not in this database: if it is" in line
     assert "call create_subscription_tables(engine) first" in line
 
 

@@ -31,7 +31,7 @@ from dashtam_events.subscriptions.sql.schema import (
 
 __all__ = ["SQLCheckpointStore", "Writes", "lock", "stored"]
 
-_TABLE = "event_checkpoints"
+_EVERYBODY, _TABLE = "event_parked", "event_checkpoints"
 
 Writes = Callable[[AsyncConnection], Awaitable[None]]
 """What else is written in the transaction of a checkpoint."""
@@ -226,7 +226,7 @@ class SQLCheckpointStore:
             wanted = wanted.where(table.subscription == subscription)
         if after is not None:
             wanted = wanted.where(table.position > after)
-        async with self._begun(subscription or "*") as connection:
+        async with self._begun(subscription or _EVERYBODY) as connection:
             found = await connection.execute(wanted)
             return tuple([(row.subscription, _parked(row)) for row in found])
 
