@@ -69,7 +69,7 @@ def demo(
     Every fact is decided, appended to a SQLite file, and only then heard of; at the end the
     connection is rebuilt from the file. The exit code is 0 only if all of it was as promised.
     """
-    path = (db or Path(tempfile.mkdtemp(prefix="dashtam-events-")) / "events.db").resolve()
+    path = (db or Path(tempfile.mkdtemp(prefix="dashtam-events-")) / "events.db").absolute()
     if web:
         from dashtam_events.cli.web import serve
 

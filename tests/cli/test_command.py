@@ -61,6 +61,14 @@ def test_what_cannot_be_used_is_told_in_one_line(
     assert told.stderr.count("\n") == 1
 
 
+def test_a_file_that_leads_to_itself_is_refused(tmp_path: Path) -> None:
+    loop = tmp_path / "loop.db"
+    loop.symlink_to(loop)
+    for arguments in (("demo", "--plain", "--db"), ("log",)):
+        told = call(*arguments, loop)
+        assert (told.exit_code, told.stderr.count("\n")) == (2, 1)
+
+
 def test_a_refusal_is_the_same_from_a_process() -> None:
     told = run("log", "/nowhere/events.db")
     assert (told.returncode, told.stdout) == (2, "")
