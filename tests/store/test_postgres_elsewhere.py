@@ -102,10 +102,14 @@ async def test_inline_projections_are_refused(store: PostgresEventStore, elsewhe
         return names
 
     engine = create_async_engine(elsewhere)
-    inline = InlineProjections(store, engine, [Lamps()])
-    for use in (inline.catch_up, lambda: inline.append(a_stream(), lit())):
-        with pytest.raises(StoreUnavailable, match=REFUSED):
-            await use()
+    async with AsyncSession(engine) as session:
+        for source in (engine, session):
+            inline = InlineProjections(store, source, [Lamps()])
+            with pytest.raises(StoreUnavailable, match=REFUSED):
+                await inline.catch_up()
+            with pytest.raises(StoreUnavailable, match=REFUSED):
+                await inline.append(a_stream(), lit())
+        await session.commit()
     async with engine.connect() as connection:
         assert await connection.run_sync(tables) == []
     await engine.dispose()
