@@ -1,6 +1,7 @@
 """`dashtam-events demo`: a connection's life and an import, on a real file, told as they happen."""
 
 import asyncio
+import os
 import shlex
 import sys
 import tempfile
@@ -69,7 +70,9 @@ def demo(
     Every fact is decided, appended to a SQLite file, and only then heard of; at the end the
     connection is rebuilt from the file. The exit code is 0 only if all of it was as promised.
     """
-    path = (db or Path(tempfile.mkdtemp(prefix="dashtam-events-")) / "events.db").absolute()
+    named = db or Path(tempfile.mkdtemp(prefix="dashtam-events-")) / "events.db"
+    # Not Path.resolve, which raises where links lead to one another.
+    path = Path(os.path.realpath(named))
     if web:
         from dashtam_events.cli.web import serve
 
