@@ -126,6 +126,13 @@ class ConsumerGroup(Living):
                 stopped.cancel()
                 await self._withdraw()
 
+    async def stop(self) -> None:
+        """Stop when the events in hand are dealt with. See `Subscription.stop`."""
+        # At once: a partition that is being written may hold up the next renewal, in SQLite.
+        for each in self._holdings:
+            each.leave()
+        await super().stop()
+
     async def health(self) -> GroupHealth:
         """How this member is. Raises what the store and the checkpoints raise."""
         holdings = [each for each in self._holdings if not each.is_over]

@@ -33,8 +33,8 @@ __all__ = ["SQLCheckpointStore", "Writes", "lock", "stored"]
 
 _EVERYBODY, _TABLE = "event_parked", "event_checkpoints"
 
-Writes = Callable[[AsyncConnection], Awaitable[None]]
-"""What else is written in the transaction of a checkpoint."""
+Writes = Callable[[AsyncConnection], Awaitable[Position | None]]
+"""What else is written in the transaction of a checkpoint; how far, where it stopped on the way."""
 
 
 class _Failed(Exception):  # carries what `Writes` raised past the database's own errors
@@ -145,14 +145,19 @@ class SQLCheckpointStore:
         """Move a checkpoint on, and set events aside. See `CheckpointStore.advance`.
 
         `write` writes in the same transaction, once the checkpoint is known to be ours to move;
-        what it raises undoes everything and passes through.
+        what it raises undoes everything and passes through. Where it stopped on the way, the
+        checkpoint is moved only so far, and what comes behind is not set aside.
         """
         async with self._begun(checkpoint.subscription) as connection:
             await lock(connection, checkpoint, to=to)
+            stopped_at = await _write(connection, write)
+            if stopped_at is not None:
+                park = [each for each in park if each.position <= stopped_at]
+                await lock(connection, attrs.evolve(checkpoint, position=to), to=stopped_at)
+                to = stopped_at
             rows = [_parked_row(checkpoint, each) for each in park]
             if rows:
                 await connection.execute(insert(parked_events), rows)
-            await _write(connection, write)
         return attrs.evolve(checkpoint, position=to)
 
     @whole
@@ -299,12 +304,12 @@ def _check(address: str) -> None:
         raise CheckpointUnavailable(_TABLE, str(error)) from None
 
 
-async def _write(connection: AsyncConnection, write: Writes | None) -> None:
+async def _write(connection: AsyncConnection, write: Writes | None) -> Position | None:
     """Let somebody else write; their errors stay theirs, unless the connection was lost."""
     if write is None:
-        return
+        return None
     try:
-        await write(connection)
+        return await write(connection)
     except (SQLAlchemyError, OSError) as error:
         if isinstance(error, DBAPIError) and error.connection_invalidated:
             raise

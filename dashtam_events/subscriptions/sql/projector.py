@@ -50,7 +50,9 @@ class Projector(Runner):
     write; the loser steps back with `CheckpointConflict`. A batch in which an event fails is
     undone and goes on event by event; what fails for good is set aside with the checkpoint.
 
-    It is run like a `Subscription`. Tables that are missing are made when it begins.
+    It is run like a `Subscription`. Stopped, it commits what it has written of the batch in hand;
+    where the projection has an `apply_batch` of its own, that is the whole batch. Tables that are
+    missing are made when it begins.
 
     Args:
         store: what to read.
@@ -129,10 +131,11 @@ class Projector(Runner):
         else:
             taken = asyncio.get_running_loop().time() - started
             fallen = {each.position: each for each in parked}
-            for item in batch.items:
+            for item in filter(self._is_passed, batch.items):
                 self._count(fallen.get(item.position))
-            for written in recorded:
-                self._teller.handled(written, taken / len(recorded))
+            written = list(filter(self._is_passed, recorded))
+            for each in written:
+                self._teller.handled(each, taken / len(written))
         self._check_failures()
 
     def _sorted(self, items: tuple[Item, ...]) -> tuple[list[ParkedEvent], list[RecordedEvent]]:
@@ -170,10 +173,14 @@ class Projector(Runner):
         self, to: Position | None, parked: list[ParkedEvent], recorded: list[RecordedEvent]
     ) -> None:
         self._moved(await self._moved_on(to, parked, self._writing(recorded)))
-        for each in parked:
+        for each in filter(self._is_passed, parked):
             self._teller.parked(each)
-        for written in recorded:
+        for written in filter(self._is_passed, recorded):
             await self._act(written)
+
+    def _is_passed(self, item: Item | ParkedEvent) -> bool:
+        """Whether it lies behind the checkpoint by now."""
+        return item.position <= (self._known.position or 0)
 
     async def _moved_on(
         self, to: Position | None, parked: list[ParkedEvent], write: Writes
@@ -188,9 +195,16 @@ class Projector(Runner):
             raise
 
     def _writing(self, recorded: list[RecordedEvent]) -> Writes:
-        async def write(connection: AsyncConnection) -> None:
-            if recorded:
-                await self._projection.apply_batch(connection, recorded)
+        async def write(connection: AsyncConnection) -> Position | None:
+            if type(self._projection).apply_batch is not Projection.apply_batch:
+                if recorded:
+                    await self._projection.apply_batch(connection, recorded)
+                return None
+            for number, each in enumerate(recorded, 1):
+                await self._projection.apply(connection, each)
+                if self._stopping.is_set() and number < len(recorded):
+                    return each.position
+            return None
 
         return write
 

@@ -1,0 +1,106 @@
+"""A projector that is stopped deals with the event in hand, and keeps what it wrote until then."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from dashtam_events.recorded import RecordedEvent
+from dashtam_events.store import InMemoryEventStore
+from dashtam_events.subscriptions import ConsumerGroup, Signal, SignalKind
+from dashtam_events.subscriptions._life import Living
+from dashtam_events.subscriptions.sql import Projector, SQLCheckpointStore
+from tests.subscriptions.groups import append, eager
+from tests.subscriptions.houses import REGISTRY
+from tests.subscriptions.poison import EAGER, until
+from tests.subscriptions.walls import Openings
+
+__all__ = ["eager"]
+
+
+class Slow(Openings):
+    """Each event takes a while."""
+
+    def __init__(self, seconds: float = 0.05) -> None:
+        super().__init__()
+        self.seconds, self.applied = seconds, 0
+
+    async def apply(self, connection: AsyncConnection, recorded: RecordedEvent) -> None:
+        await super().apply(connection, recorded)
+        self.applied += 1
+        await asyncio.sleep(self.seconds)
+
+
+class Together(Slow):
+    async def apply_batch(
+        self, connection: AsyncConnection, recorded: Sequence[RecordedEvent]
+    ) -> None:
+        for each in recorded:
+            await self.apply(connection, each)
+
+
+async def hundred_doors() -> InMemoryEventStore:
+    store = InMemoryEventStore(registry=REGISTRY)
+    await append(store, streams=20, events=5)
+    return store
+
+
+async def stopped_at(running: Living, view: Slow, number: int) -> float:
+    """How long it took it to stop, once so many events were applied."""
+    task = asyncio.ensure_future(running.run())
+    await until(lambda: view.applied >= number)
+    started = time.monotonic()
+    await running.stop()
+    await task
+    return time.monotonic() - started
+
+
+async def test_it_stops_within_a_batch_and_goes_on_from_there(engine: AsyncEngine) -> None:
+    store, view, heard = await hundred_doors(), Slow(), list[Signal]()
+    stopping = Projector(store, view, engine, observer=heard.append)
+    assert await stopped_at(stopping, view, 3) < 2
+    written = await view.written(engine)
+    [checkpoint] = await SQLCheckpointStore(engine).partitions("openings")
+    assert 3 <= len(written) < 20
+    assert checkpoint.position == len(written) == view.applied
+    assert view.acted == list(range(1, len(written) + 1))
+    assert [signal.kind for signal in heard].count(SignalKind.HANDLED) == len(written)
+    view.seconds = 0.0
+    await Projector(store, view, engine).run_once()
+    assert len(await view.written(engine)) == view.applied == 100
+    assert view.acted == list(range(1, 101))
+
+
+async def test_the_partitions_of_a_group_do_so_too(engine: AsyncEngine) -> None:
+    store, view = await hundred_doors(), Slow()
+    group = ConsumerGroup(Projector(store, view, engine), partitions=2, lease=20.0)
+    assert await stopped_at(group, view, 3) < 2
+    assert 3 <= len(await view.written(engine)) == view.applied < 30
+    view.seconds = 0.0
+    async with ConsumerGroup(Projector(store, view, engine), partitions=2, lease=20.0):
+        await until(lambda: len(view.acted) == 100)
+    assert len(await view.written(engine)) == view.applied == 100
+
+
+async def test_what_is_set_aside_behind_it_comes_again(engine: AsyncEngine) -> None:
+    store, view = InMemoryEventStore(registry=REGISTRY), Slow(seconds=0.0)
+    view.mistakes, parked = {0}, SQLCheckpointStore(engine).parked
+    await append(store, streams=1)
+    await Projector(store, view, engine, retry=EAGER).run_once()
+    view.mistakes, view.seconds, view.applied = set(), 0.05, 0
+    await append(store, streams=10, events=2)
+    assert await stopped_at(Projector(store, view, engine), view, 3) < 2
+    assert [each.position for _, each in await parked()] == [1, 2]
+    view.seconds = 0.0
+    await Projector(store, view, engine).run_once()
+    assert [each.position for _, each in await parked()] == [1, 2, 12]
+    assert len(await view.written(engine)) == 18
+
+
+async def test_where_a_batch_is_written_together_it_is_written_to_its_end(
+    engine: AsyncEngine,
+) -> None:
+    store, view = await hundred_doors(), Together(seconds=0.01)
+    await stopped_at(Projector(store, view, engine, batch_size=30), view, 3)
+    assert len(await view.written(engine)) == 30
