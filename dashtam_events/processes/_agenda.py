@@ -65,7 +65,8 @@ class Agenda:
 async def read_agenda(store: EventStore, category: str) -> Agenda:
     """The agenda as the log has it. An event that cannot be read is passed over.
 
-    The process that it belongs to cannot be loaded either.
+    The process that it belongs to cannot be loaded either. So is a stream whose id is no UUID: it
+    is that of no process.
     """
     deadlines: dict[UUID, dict[str, datetime]] = {}
     after = None
@@ -73,7 +74,9 @@ async def read_agenda(store: EventStore, category: str) -> Agenda:
         batch = await read_batch(store, after, _WANTED, _SIZE)
         for item in batch.items:
             if isinstance(item, RecordedEvent) and item.stream.category == category:
-                _follow(deadlines, item)
+                process_id = _process_of(item)
+                if process_id is not None:
+                    _follow(deadlines, process_id, item)
         if batch.is_last:
             return Agenda(
                 (process_id, min(named.values())) for process_id, named in deadlines.items()
@@ -81,8 +84,17 @@ async def read_agenda(store: EventStore, category: str) -> Agenda:
         after = batch.reached
 
 
-def _follow(deadlines: dict[UUID, dict[str, datetime]], recorded: RecordedEvent) -> None:
-    process_id, event = UUID(recorded.stream.id), recorded.event
+def _process_of(recorded: RecordedEvent) -> UUID | None:
+    try:
+        return UUID(recorded.stream.id)
+    except ValueError:
+        return None
+
+
+def _follow(
+    deadlines: dict[UUID, dict[str, datetime]], process_id: UUID, recorded: RecordedEvent
+) -> None:
+    event = recorded.event
     named = deadlines.setdefault(process_id, {})
     if isinstance(event, DeadlineSet):
         named[event.name] = event.due_at

@@ -73,7 +73,8 @@ class ProcessRunner(Subscription):
 
     Raises:
         TypeError: the class declares no stream.
-        ValueError: `parking` lets the later events of a stream go on.
+        ValueError: `parking` lets the later events of a stream go on, or the clock tells a naive
+            time.
     """
 
     def __init__(
@@ -94,6 +95,8 @@ class ProcessRunner(Subscription):
     ) -> None:
         if not parking.stream_waits:
             raise ValueError("processes react in order: leave it at Parking(stream_waits=True)")
+        if clock().utcoffset() is None:
+            raise ValueError("the clock tells a naive time: have it tell one with a timezone")
         self._process: type[ProcessManager[Any]] = process
         snapshot_every = _SNAPSHOT_EVERY if process.snapshot_type is not None else None
         self._processes: Repository[ProcessManager[Any]] = Repository(
