@@ -241,6 +241,9 @@ class Runner(Living):
             )
             await self._checkpoints.begin(first, partitions=count)
             stored = await self._checkpoints.partitions(self.name)
+            if not stored:
+                # Another rebuild has begun, and cleared away what this one has.
+                raise CheckpointConflict(self.name, 0, position)
         if len(stored) != count:
             raise PartitionMismatch(self.name, len(stored), count)
         return stored
