@@ -9,7 +9,7 @@ from sqlalchemy import event, inspect
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
-from dashtam_events.errors import StoreUnavailable
+from dashtam_events.errors import StoreClosed, StoreUnavailable
 from dashtam_events.store.postgres import PostgresEventStore
 from dashtam_events.subscriptions.sql import InlineProjections
 from dashtam_events.testing._store_samples import a_stream, lit, log_of
@@ -130,3 +130,9 @@ async def test_a_connection_of_an_engine_is_asked_once(
             await store.within(connection).last_position()
     await engine.dispose()
     assert ["pg_postmaster_start_time" in one for one in asked] == [True, *[False] * 3]
+
+
+async def test_a_store_that_is_closed_cannot_tell(open_store: Open, dsn: str) -> None:
+    async with asking(dsn) as connection, connection.transaction():
+        with pytest.raises(StoreClosed):
+            await open_store().within(connection).last_position()
