@@ -175,7 +175,7 @@ class PostgresEventStore(RowStore):
             TypeError: it is none of them.
             StoreUnavailable: when it is used, where it is outside of a transaction, in AUTOCOMMIT,
                 of another isolation or another database; trying again will not help.
-            StoreClosed: when it is used, where the store is not open and the connection is new to it.
+            StoreClosed: when it is used on a connection new to the store, which is not open.
         """
         fetch = borrowed(transaction, self._home)
         return TransactionStore(self, fetch, self._server, self._scribe, clocked=self._clocked)
