@@ -110,8 +110,9 @@ async def _count(store: RawStore) -> int:
 
 def _compare(out: Console, source: Fingerprint, target: Fingerprint) -> bool:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("", "events", "attachments", "sha256"):
-        table.add_column(column, no_wrap=True, overflow="fold")
+    for column in ("", "events", "attachments"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("sha256", overflow="fold")
     for name, held in (("source", source), ("target", target)):
         table.add_row(name, f"{held.events:,}", f"{held.attachments:,}", held.sha256)
     out.print(table)

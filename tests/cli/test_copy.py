@@ -11,11 +11,13 @@ from uuid import uuid4
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
+from dashtam_events.cli.copy import _compare
 from dashtam_events.errors import StoreUnavailable
 from dashtam_events.recorded import RecordedEvent, StreamId
 from dashtam_events.store import EventStore
-from dashtam_events.store._transfer import _Tally, copy, fingerprint
+from dashtam_events.store._transfer import Fingerprint, _Tally, copy, fingerprint
 from dashtam_events.store.postgres._transfer import open_raw as open_schema
 from dashtam_events.store.sqlite._transfer import open_raw as open_file
 from dashtam_events.subscriptions import InMemoryCheckpointStore, Subscription
@@ -458,3 +460,10 @@ def test_a_terminal_is_shown_how_far_it_is(source: House, target: House) -> None
     assert code == 0
     assert "copying" in shown
     assert "14/14" in shown
+
+
+def test_a_narrow_terminal_is_shown_whole_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    held = Fingerprint(events=1_234_567, attachments=765_432, sha256="0123456789abcdef" * 4)
+    assert _compare(Console(width=60), held, held)
+    shown = capsys.readouterr().out
+    assert shown.count("1,234,567") == shown.count("765,432") == 2
