@@ -108,8 +108,13 @@ class Runner(Living):
                 with cancelled_elsewhere(self.name):
                     await self._go_on()
             except Exception as error:
-                self._teller.failed(error, "it has ended")
+                self._teller.failed(error, self._farewell)
                 raise
+
+    @property
+    def _farewell(self) -> str:
+        part = self._partition
+        return "it has ended" if part is None else f"partition {part} is given back"
 
     async def run_once(self) -> Position | None:
         """Deal with all that the store holds by now; returns the position that was reached.

@@ -78,8 +78,9 @@ class Relay(Subscription):
         name: under which the checkpoint is kept; a relay for each publisher has its own.
         checkpoints: where the progress is kept; by default in memory, for as long as the relay.
         start: where to begin if the name never ran; see `Subscription`.
-        types: event classes or stored names; this and the next two must all hold.
-        categories: those that the registered events declare.
+        types: event classes or stored names, also those that no class is registered for; this
+            and the next two must all hold.
+        categories: those that the registered events declare; any other matches nothing.
         subject: whom an event declares to be about.
         batch_size: how many events are read at once, and come again at most.
         poll: seconds after which the store and the parked events are looked at again, should no

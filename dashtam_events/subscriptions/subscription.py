@@ -51,8 +51,9 @@ class Subscription(Runner):
         checkpoints: where the progress is kept.
         start: where to begin if the name never ran: `BEGINNING`, `NOW`, behind a position, or
             with what was recorded at a time (aware, and not to come) or later.
-        types: event classes or stored names; this and the next two must all hold.
-        categories: those that the registered events declare.
+        types: event classes or stored names, also those that no class is registered for; this
+            and the next two must all hold.
+        categories: those that the registered events declare; any other matches nothing.
         subject: whom an event declares to be about.
         batch_size: how many events are read at once, and come again at most.
         poll: seconds after which the store and the parked events are looked at again, should no

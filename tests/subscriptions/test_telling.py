@@ -79,6 +79,17 @@ async def test_an_end_is_told_as_such(caplog: pytest.LogCaptureFixture) -> None:
     assert line.endswith("; it has ended")
 
 
+async def test_a_partition_that_ends_is_told_as_such(caplog: pytest.LogCaptureFixture) -> None:
+    store, handler = InMemoryEventStore(registry=REGISTRY), Handler()
+    handler.mistakes = {1}
+    await open_doors(store, 1)
+    parking = Parking(at_least=1)
+    alone = subscribed(store, InMemoryCheckpointStore(), handler, parking=parking)
+    with pytest.raises(TooManyParked):
+        await ConsumerGroup(alone, partitions=1).run()
+    assert lines(caplog)[-1].endswith("; partition 0 is given back")
+
+
 async def test_a_member_of_a_group_says_that_it_looks_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
