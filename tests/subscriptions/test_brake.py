@@ -1,6 +1,6 @@
 """A subscription stops where too much of what came lately was set aside, also when started anew."""
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
 from typing import Any
 
 import pytest
@@ -222,7 +222,7 @@ async def test_what_lies_far_back_and_close_together_is_not_read_whole() -> None
     class Counted(InMemoryEventStore):
         given = 0
 
-        async def read_all(self, **asked: Any) -> Any:
+        async def read_all(self, **asked: Any) -> AsyncIterator[RecordedEvent]:
             async for recorded in super().read_all(**asked):
                 self.given += 1
                 yield recorded
