@@ -1,5 +1,6 @@
 """The `dashtam-events` command: the rooms wired together for somebody at a terminal."""
 
+import logging
 import sys
 from importlib.util import find_spec
 from io import TextIOWrapper
@@ -25,6 +26,8 @@ def main() -> None:
         # A file's name, or a field, may hold what a terminal's encoding has no sign for.
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    # A connection that is lost comes back, or is told in the one line that ends the command.
+    logging.getLogger("dashtam_events.store").addHandler(logging.NullHandler())
     try:
         from dashtam_events.cli.app import command
 

@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import attrs
@@ -15,9 +18,9 @@ from dashtam_events.catalogue import CATALOGUE, FileImportAttempted
 from dashtam_events.recorded import StreamId
 from dashtam_events.store.postgres import PostgresEventStore
 from tests.cli.running import call, run_code, start
-from tests.postgres_server import asking, dsn, postgres, schema
+from tests.postgres_server import asking, dsn, mortal_server, postgres, schema
 
-__all__ = ["dsn", "postgres", "schema"]
+__all__ = ["dsn", "mortal_server", "postgres", "schema"]
 
 PASSWORD = "hunter2"
 
@@ -103,6 +106,24 @@ def test_follow_shows_what_is_appended_and_ends_quietly(moved: Moved) -> None:
         following.send_signal(signal.SIGINT)
         out, err = following.communicate(timeout=30)
     assert (following.returncode, out, err.strip()) == (130, "", "")
+
+
+def test_follow_ends_with_one_line_where_the_server_does(played: Path, mortal_server: Any) -> None:
+    url = mortal_server.get_uri()
+    assert call("copy", played, url, "--target-schema", "followed").exit_code == 0
+    with start("log", url, "--schema", "followed", "--follow", "--json") as following:
+        assert following.stdout is not None
+        for _ in range(12):
+            following.stdout.readline()
+        time.sleep(0.5)  # so that it listens
+        lock = Path(mortal_server.pgdata, "postmaster.pid")
+        os.kill(int(lock.read_text().split()[0]), signal.SIGQUIT)
+        _out, err = following.communicate(timeout=60)
+    while lock.exists():
+        time.sleep(0.01)
+    mortal_server.ensure_postgres_running()
+    assert (following.returncode, err.count("\n")) == (2, 1)
+    assert err.startswith("dashtam-events: postgresql:///postgres (followed): ")
 
 
 Looking = Callable[[str, str], Result]
