@@ -42,14 +42,14 @@ class Holding:
         self._loop = asyncio.get_running_loop()
         self.task = asyncio.create_task(self._work())
         self._until = until
-        self._alarm = self._loop.call_at(until, self.cut)
+        self._alarm = self._loop.call_at(until, self._run_out)
 
     def extend(self, until: float) -> None:
         """Go on until then, unless it is too late."""
         if not (self.is_over or self._is_cut):
             self._alarm.cancel()
             self._until = until
-            self._alarm = self._loop.call_at(until, self.cut)
+            self._alarm = self._loop.call_at(until, self._run_out)
 
     def leave(self) -> None:
         """End when the event in hand is dealt with."""
@@ -61,6 +61,13 @@ class Holding:
         if not self._is_cut:
             self._is_cut = True
             self.task.cancel()
+
+    def _run_out(self) -> None:
+        if self.runner._is_fenced:
+            # Nobody else can take what it is writing; undone, it would take as long again.
+            self.leave()
+        else:
+            self.cut()
 
     @property
     def failure(self) -> BaseException | None:

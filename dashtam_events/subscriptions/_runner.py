@@ -5,7 +5,7 @@ import copy
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable
 from itertools import count
-from typing import Self
+from typing import ClassVar, Self
 
 import attrs
 
@@ -56,7 +56,13 @@ class Stopped(Exception):  # nothing went wrong: it leaves a loop within a loop
 
 
 class Runner(Living):
-    """Deals with the events of a store, a batch at a time, from where its checkpoint stands."""
+    """Deals with the events of a store, a batch at a time, from where its checkpoint stands.
+
+    Attributes:
+        _is_fenced: whether all it does is in the transaction of its checkpoint.
+    """
+
+    _is_fenced: ClassVar[bool] = False
 
     def __init__(
         self, name: str, store: EventStore, checkpoints: CheckpointStore, options: Options

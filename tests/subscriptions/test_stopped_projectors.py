@@ -104,3 +104,21 @@ async def test_where_a_batch_is_written_together_it_is_written_to_its_end(
     store, view = await hundred_doors(), Together(seconds=0.01)
     await stopped_at(Projector(store, view, engine, batch_size=30), view, 3)
     assert len(await view.written(engine)) == 30
+
+
+async def test_a_batch_that_takes_longer_than_a_lease_is_kept_as_far_as_it_came(
+    engine: AsyncEngine,
+) -> None:
+    store, view = InMemoryEventStore(registry=REGISTRY), Slow()
+    await append(store, streams=30)
+    async with ConsumerGroup(Projector(store, view, engine), partitions=1, lease=0.5):
+        await until(lambda: len(view.acted) == 30)
+    assert len(await view.written(engine)) == view.applied == 30
+
+
+async def test_an_event_that_takes_longer_than_a_lease_is_written(engine: AsyncEngine) -> None:
+    store, view = InMemoryEventStore(registry=REGISTRY), Slow(seconds=0.8)
+    await append(store, streams=2)
+    async with ConsumerGroup(Projector(store, view, engine), partitions=1, lease=0.5):
+        await until(lambda: len(view.acted) == 2)
+    assert len(await view.written(engine)) == view.applied == 2

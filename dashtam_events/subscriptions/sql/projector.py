@@ -70,6 +70,8 @@ class Projector(Runner):
         silent: never call `after_commit`.
     """
 
+    _is_fenced = True
+
     def __init__(
         self,
         store: EventStore,
