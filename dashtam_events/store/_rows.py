@@ -191,6 +191,9 @@ class Scribe:
         if categories is not None:
             chosen = self._registry.select(lambda spec: spec.category in categories)
             categorised = {spec_of(kind).name for kind in chosen}
+            if categories and not categorised:
+                unknown = ", ".join(sorted(map(repr, categories)))
+                raise ValueError(f"no registered event declares the category {unknown}")
         if named is None and categorised is None:
             return None
         both = [names for names in (named, categorised) if names is not None]

@@ -224,6 +224,7 @@ class EventStore(Protocol):
 
         Raises:
             CodecError: as `read_stream` does.
+            ValueError: no registered event declares any of the categories.
         """
         ...
 

@@ -80,7 +80,8 @@ class Relay(Subscription):
         start: where to begin if the name never ran; see `Subscription`.
         types: event classes or stored names, also those that no class is registered for; this
             and the next two must all hold.
-        categories: those that the registered events declare; any other matches nothing.
+        categories: those that the registered events declare; it ends with a ValueError where that
+            is none of them.
         subject: whom an event declares to be about.
         batch_size: how many events are read at once, and come again at most.
         poll: seconds after which the store and the parked events are looked at again, should no

@@ -53,7 +53,8 @@ class Subscription(Runner):
             with what was recorded at a time (aware, and not to come) or later.
         types: event classes or stored names, also those that no class is registered for; this
             and the next two must all hold.
-        categories: those that the registered events declare; any other matches nothing.
+        categories: those that the registered events declare; it ends with a ValueError where that
+            is none of them.
         subject: whom an event declares to be about.
         batch_size: how many events are read at once, and come again at most.
         poll: seconds after which the store and the parked events are looked at again, should no

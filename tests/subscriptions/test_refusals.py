@@ -11,7 +11,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from dashtam_events.errors import StoreUnavailable
-from dashtam_events.store import InMemoryEventStore
+from dashtam_events.store import EventStore, InMemoryEventStore
 from dashtam_events.store.postgres import PostgresEventStore
 from dashtam_events.subscriptions import ConsumerGroup, InMemoryCheckpointStore, Subscription
 from dashtam_events.subscriptions.sql import (
@@ -62,6 +62,17 @@ async def test_the_longest_names_and_the_longest_lease_are_taken(engine: AsyncEn
         await until(lambda: handler.dealt == [1])
     async with engine.begin() as connection:
         assert await Inbox(name).claim(connection, uuid4())
+
+
+async def test_a_category_that_no_event_declares_is_refused_and_a_stored_name_is_not(
+    store: EventStore,
+) -> None:
+    await open_doors(store, 1)
+    kept, handler = InMemoryCheckpointStore(), Handler()
+    with pytest.raises(ValueError, match="no registered event declares the category 'nope'"):
+        await subscribed(store, kept, handler, categories=["nope"]).run()
+    await subscribed(store, kept, handler, types=["DoorOpened", "Nope"]).run_once()
+    assert handler.dealt == [1]
 
 
 @pytest.mark.parametrize("partitions", [None, 2])
