@@ -1,5 +1,6 @@
 """How a row is measured: limit, rival and ours take turns, round by round, in one process."""
 
+import gc
 import statistics
 from collections.abc import Callable
 
@@ -68,6 +69,7 @@ def measure(row: Row, rounds: int) -> Outcome:
     samples: dict[str, list[float]] = {name: [] for name in given}
     for turn in range(rounds + 1):
         for name, way in given.items():
+            gc.collect()  # or one way pays for what another left behind
             sample = way()
             if turn:
                 samples[name].append(sample)

@@ -12,7 +12,7 @@ import msgspec
 from uuid_utils.compat import uuid7
 
 from dashtam_events._clock import now
-from tests.benchmarks.workload import FIELDS, ConnectionSynced, scratch, timed
+from tests.benchmarks.workload import FIELDS, REBUILDS, ConnectionSynced, scratch, timed
 
 __all__ = [
     "append",
@@ -102,16 +102,17 @@ def _filled(folder: Path, events: int) -> sqlite3.Connection:
     return connection
 
 
-def rebuild(events: int) -> float:
+def rebuild(events: int, times: int = REBUILDS) -> float:
     """SELECT, decode, and fold into two variables."""
     with scratch() as folder:
         connection = _filled(folder, events)
-        with timed(events) as cost:
-            syncs, balance = 0, None
-            query = "SELECT version, data FROM events WHERE stream = ? ORDER BY version"
-            for _version, data in connection.execute(query, ("s",)):
-                one = decoder.decode(data)
-                syncs, balance = syncs + 1, one.balance
+        query = "SELECT version, data FROM events WHERE stream = ? ORDER BY version"
+        with timed(events * times) as cost:
+            for _ in range(times):
+                syncs, balance = 0, None
+                for _version, data in connection.execute(query, ("s",)):
+                    one = decoder.decode(data)
+                    syncs, balance = syncs + 1, one.balance
         connection.close()
     assert syncs == events
     assert balance is not None

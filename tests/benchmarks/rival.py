@@ -16,7 +16,7 @@ from blinker import Signal
 from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
 
-from tests.benchmarks.workload import FIELDS, scratch, timed
+from tests.benchmarks.workload import FIELDS, REBUILDS, scratch, timed
 
 __all__ = [
     "RivalConnection",
@@ -83,6 +83,7 @@ def append(saves: int, per_save: int) -> float:
     """`Application.save`, one a batch of events."""
     with _application() as application:
         connection = _connection()
+        sync(connection, 1)
         application.save(connection)
         with timed(saves * per_save) as cost:
             for _ in range(saves):
@@ -91,14 +92,15 @@ def append(saves: int, per_save: int) -> float:
     return cost[0]
 
 
-def rebuild(events: int) -> float:
+def rebuild(events: int, times: int = REBUILDS) -> float:
     """`repository.get` of one aggregate."""
     with _application() as application:
         connection = _connection()
         sync(connection, events)
         application.save(connection)
-        with timed(events) as cost:
-            again: RivalConnection = application.repository.get(connection.id)
+        with timed(events * times) as cost:
+            for _ in range(times):
+                again: RivalConnection = application.repository.get(connection.id)
     assert again.syncs == events
     return cost[0]
 

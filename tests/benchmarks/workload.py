@@ -14,6 +14,7 @@ from dashtam_events import Aggregate, DomainEvent, EventRegistry, applies, event
 __all__ = [
     "BENCH",
     "FIELDS",
+    "REBUILDS",
     "Connection",
     "ConnectionStarted",
     "ConnectionSynced",
@@ -52,6 +53,8 @@ class ConnectionSynced(DomainEvent):
     note: str
 
 
+REBUILDS = 5
+"""How often an aggregate is rebuilt in a sample, over one connection."""
 BENCH = EventRegistry([ConnectionStarted, ConnectionSynced])
 
 

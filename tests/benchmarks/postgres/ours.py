@@ -29,6 +29,7 @@ async def append(saves: int, per_save: int) -> float:
     async with _opened() as store:
         repository = Repository(store, Connection)
         connection = Connection.start()
+        connection.sync()
         await repository.save(connection)
         with timed(saves * per_save) as cost:
             for _ in range(saves):
