@@ -68,7 +68,7 @@ class Runner(Living):
         self, name: str, store: EventStore, checkpoints: CheckpointStore, options: Options
     ) -> None:
         super().__init__()
-        self.name = checked_name(name)
+        self.name: str = checked_name(name)
         self._store = store
         self._checkpoints = checkpoints
         self._options = options

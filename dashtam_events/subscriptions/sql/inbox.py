@@ -54,7 +54,7 @@ class Inbox:
     """
 
     def __init__(self, consumer: str) -> None:
-        self.consumer = checked_name(consumer)
+        self.consumer: str = checked_name(consumer)
 
     async def claim(self, transaction: _Transaction, event_id: UUID) -> bool:
         """True the first time, False where the event was dealt with before.
