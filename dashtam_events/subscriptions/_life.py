@@ -2,8 +2,9 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Collection, Generator
+from collections.abc import Awaitable, Generator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Self
 
@@ -20,7 +21,6 @@ class Living(ABC):
         self._stopping = asyncio.Event()
         self._ended = asyncio.Event()
         self._ended.set()
-        self._runs_in: asyncio.Task[Any] | None = None
         self._task: asyncio.Task[None] | None = None
 
     @abstractmethod
@@ -52,12 +52,8 @@ class Living(ABC):
         if self._ended.is_set():
             return
         self._stopping.set()
-        if asyncio.current_task() not in self._tasks():
+        if not any(one is self for one in _WORK_OF.get()):
             await self._ended.wait()
-
-    def _tasks(self) -> Collection["asyncio.Task[Any] | None"]:
-        """The tasks that it works in."""
-        return [self._runs_in]
 
     async def finished(self) -> None:
         """Wait until what `async with` started has ended; raises what ended it."""
@@ -75,7 +71,8 @@ class Living(ABC):
             raise RuntimeError("it is running already")
         self._ended.clear()
         self._stopping.clear()
-        self._runs_in, self._state = asyncio.current_task(), SubscriptionState.RUNNING
+        self._state = SubscriptionState.RUNNING
+        outside = _WORK_OF.set((*_WORK_OF.get(), self))
         try:
             yield
         except asyncio.CancelledError:
@@ -87,7 +84,7 @@ class Living(ABC):
         else:
             self._state = SubscriptionState.STOPPED
         finally:
-            self._runs_in = None
+            _WORK_OF.reset(outside)
             self._ended.set()
 
     async def _unless_stopped(self, work: Awaitable[object]) -> None:
@@ -104,3 +101,7 @@ class Living(ABC):
             await asyncio.gather(*tasks, return_exceptions=True)
         if tasks[0] in done:
             tasks[0].result()
+
+
+_WORK_OF: ContextVar[tuple[Living, ...]] = ContextVar("dashtam_events_work_of", default=())
+"""What runs here and around here; the tasks that it makes are part of it."""

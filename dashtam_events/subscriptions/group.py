@@ -39,8 +39,9 @@ class ConsumerGroup(Living):
 
     The partitions of a member that died are taken over when its leases have run out, those of
     one that stopped, or that gives some to a newcomer, once the event in hand is dealt with. A
-    member that cannot renew its leases cancels its handlers before they run out. One that was
-    paused for longer writes nothing when it wakes up: each change of owner raises the epoch of a
+    member that cannot renew its leases cancels its handlers before they run out, and leaves a
+    projection that is being written to its transaction, which fails then. One that was paused
+    for longer writes nothing when it wakes up: each change of owner raises the epoch of a
     partition, and checkpoints, projections and parked events are only written under the latest.
     What a handler does elsewhere is not fenced: see `current_lease`.
 
@@ -155,9 +156,6 @@ class ConsumerGroup(Living):
         retrying = SubscriptionState.RETRYING
         return retrying if any(each.state is retrying for each in found) else self._state
 
-    def _tasks(self) -> "Collection[asyncio.Task[Any] | None]":
-        return [*super()._tasks(), *(each.task for each in self._holdings)]
-
     async def _go_on(self, stopped: "asyncio.Task[Any]") -> None:
         while self._holdings or not self._stopping.is_set():
             await self._beat()
@@ -222,12 +220,13 @@ class ConsumerGroup(Living):
 
     def _let_go(self) -> None:
         """Forget partitions that have ended; an error in one of them ends it all."""
-        for each in self._holdings:
-            if each.task.done():
-                self._failure = self._failure or each.failure
-                if not each.is_leaving:
-                    # It may be lost again as soon as it is there.
-                    self._takes_from = asyncio.get_running_loop().time() + self._beat_seconds
+        ended = [each for each in self._holdings if each.task.done()]
+        # All are asked: asyncio reports what nobody asked for.
+        failures = [each.failure for each in ended]
+        self._failure = next(filter(None, [self._failure, *failures]), None)
+        if not all(each.is_leaving for each in ended):
+            # It may be lost again as soon as it is there.
+            self._takes_from = asyncio.get_running_loop().time() + self._beat_seconds
         self._holdings = [each for each in self._holdings if not each.task.done()]
         if self._failure is not None:
             self._stopping.set()

@@ -1,6 +1,7 @@
 """Competing consumers: members share the partitions of a subscription."""
 
 import asyncio
+import gc
 import time
 from collections import Counter
 from datetime import datetime, timedelta
@@ -349,6 +350,23 @@ async def test_a_handler_may_stop_its_group(store: EventStore) -> None:
     member = group(store, InMemoryCheckpointStore(), handle)
     async with asyncio.timeout(10):
         await member.run()
+
+
+async def test_every_partition_that_fails_is_heard(
+    store: EventStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """asyncio says of each error that nobody asked for that it was never retrieved."""
+    await append(store, streams=100)
+
+    async def handle(_recorded: RecordedEvent) -> None:
+        raise ValueError
+
+    failing = group(store, InMemoryCheckpointStore(), handle, parking=Parking(at_least=1))
+    with pytest.raises(TooManyParked):
+        await failing.run()
+    del failing
+    gc.collect()
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
 
 
 async def test_a_handler_knows_under_which_lease_it_runs(

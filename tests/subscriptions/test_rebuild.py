@@ -12,6 +12,7 @@ from dashtam_events.subscriptions import (
     Parking,
     ProjectionMismatch,
     ProjectionOutdated,
+    TooManyParked,
 )
 from dashtam_events.subscriptions.sql import Projector, SQLCheckpointStore, rebuild
 from tests.subscriptions.houses import open_doors
@@ -140,3 +141,17 @@ async def test_what_is_parked_on_the_way_takes_the_place_of_what_was(
     [(name, parked)] = await SQLCheckpointStore(engine).parked()
     assert (name, parked.position) == ("openings", 2)
     assert await new.written(engine) == [1, 3]
+
+
+async def test_a_history_that_begins_badly_is_rebuilt_where_that_is_allowed(
+    store: EventStore, engine: AsyncEngine
+) -> None:
+    """What was dropped long ago fails again, and must not stand in the way for ever."""
+    view = Openings()
+    view.mistakes = set(range(12))
+    for number in range(14):
+        await open_doors(store, number)
+    with pytest.raises(TooManyParked):
+        await rebuild(store, view, engine)
+    await rebuild(store, view, engine, parking=Parking(limit=1.0))
+    assert await view.written(engine) == [12, 13]

@@ -122,3 +122,17 @@ async def test_an_event_that_takes_longer_than_a_lease_is_written(engine: AsyncE
     async with ConsumerGroup(Projector(store, view, engine), partitions=1, lease=0.5):
         await until(lambda: len(view.acted) == 2)
     assert len(await view.written(engine)) == view.applied == 2
+
+
+async def test_a_projection_may_stop_its_projector(engine: AsyncEngine) -> None:
+    """Whatever task it is applied in."""
+
+    class Stopping(Openings):
+        async def apply(self, connection: AsyncConnection, recorded: RecordedEvent) -> None:
+            await super().apply(connection, recorded)
+            await projector.stop()
+
+    projector = Projector(await hundred_doors(), view := Stopping(), engine)
+    async with asyncio.timeout(10):
+        await projector.run()
+    assert len(await view.written(engine)) == 1

@@ -32,6 +32,7 @@ from dashtam_events.subscriptions.errors import (
     ProjectionMismatch,
 )
 from dashtam_events.subscriptions.partitions import partition_of
+from dashtam_events.subscriptions.retrying import Parking
 from dashtam_events.subscriptions.sql._change_over import dependents, take_names
 from dashtam_events.subscriptions.sql.checkpoints import SQLCheckpointStore, stored
 from dashtam_events.subscriptions.sql.projection import Projection
@@ -57,6 +58,7 @@ async def rebuild(
     *,
     compare: bool = True,
     batch_size: int = 500,
+    parking: Parking = Parking(),  # noqa: B008  # frozen
 ) -> Position | None:
     """Make a projection's tables anew from the events, and put them in the place of the old.
 
@@ -76,6 +78,8 @@ async def rebuild(
         compare: refuse to change over where rows differ in the columns that both have. Pass
             False where what is written has changed on purpose.
         batch_size: how many events share a transaction.
+        parking: when so much fails that it is given up; with a limit of 1.0 never. What failed
+            is parked for the projection, as it would have been in the tables in use.
 
     Returns:
         The position up to which both were written when they changed places.
@@ -91,7 +95,7 @@ async def rebuild(
         CheckpointUnavailable: the database failed; begin again.
     """
     await create_subscription_tables(engine)
-    work = _Rebuild(store, projection, engine, batch_size)
+    work = _Rebuild(store, projection, engine, batch_size, parking)
     await work.check()
     await work.clear()
     live = await work.live()
@@ -101,14 +105,19 @@ async def rebuild(
 
 class _Rebuild:
     def __init__(
-        self, store: EventStore, projection: Projection, engine: AsyncEngine, batch_size: int
+        self,
+        store: EventStore,
+        projection: Projection,
+        engine: AsyncEngine,
+        batch_size: int,
+        parking: Parking,
     ) -> None:
         self._store = store
         self._old = projection
         self._new = projection.beside(_SUFFIX, uuid4().hex[:8])
         self._name = f"{projection.name}~rebuild"
         self._source = engine
-        self._batch_size = batch_size
+        self._batch_size, self._parking = batch_size, parking
 
     @whole
     async def check(self) -> None:
@@ -152,6 +161,7 @@ class _Rebuild:
             source,
             name=self._name,
             batch_size=self._batch_size,
+            parking=self._parking,
             until=until(seen) if seen else None,
             silent=True,
         )
