@@ -298,7 +298,8 @@ class Runner(Living):
             return
         if self._parked_streams:
             window = self._options.parking.window
-            latest = await lately(self._log, self._known.position or 0, window)
+            size, end = self._options.batch_size, self._known.position or 0
+            latest = await lately(self._log, end, window, size=size)
             after = Position(latest[0] - 1) if latest else None
             parked = await self._checkpoints.parked(self.name, after=after)
             states = {each.position: each.state for _, each in parked}
@@ -385,9 +386,9 @@ class Runner(Living):
         await self._unless_stopped(self._options.retry.sleep(seconds))
         self._state = SubscriptionState.RUNNING
 
-    def _count(self, parked: ParkedEvent | None) -> None:
+    def _count(self, parked: ParkedEvent | None, failures: FailureWindow) -> None:
         """Take down how an event ended."""
-        self._failures.add(None if parked is None else parked.state)
+        failures.add(None if parked is None else parked.state)
         if parked is not None:
             self._parked_streams |= {parked.stream}
 

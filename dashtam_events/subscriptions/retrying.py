@@ -19,6 +19,8 @@ _MISTAKES = (
 )
 # One event that fails in a busy stream may have many behind it; it must not stop all others.
 _MOST = 0.5
+# A partition may hold hardly more than one stream: one or two that fail then have all behind them.
+_FEWEST_FAILED = 3
 
 
 class Verdict(StrEnum):
@@ -72,10 +74,12 @@ class Parking:
 
     With `stream_waits` later events of its stream are set aside behind it, so that a stream is
     always dealt with in order; without, they go on. The subscription stops where, of the last
-    `window` events that it came to, more than the share `limit` failed, or more than half (or
-    `limit`, if that is greater) were set aside at all, those that only wait among them; and at
-    least `at_least` of them. What the store of checkpoints has as parked counts also after a
-    start: replay it or drop it, or raise `limit`, to go on. With a limit of 1 it never stops.
+    `window` events that it came to, more than the share `limit` failed, and at least `at_least`.
+    It also stops where three or more failed, each in a stream of its own, and with those that
+    wait behind them they are more than half (or `limit`, if that is greater), and at least
+    `at_least`. In a consumer group each partition counts its own events. What the store of
+    checkpoints has as parked counts also after a start: replay it or drop it, or raise `limit`,
+    to go on. With a limit of 1 it never stops.
     """
 
     stream_waits: bool = True
@@ -99,6 +103,12 @@ class FailureWindow:
         self._latest.append(state)
         self._ended[state] += 1
 
+    def copy(self) -> "FailureWindow":
+        """One that goes on from here by itself."""
+        other = FailureWindow(self._parking)
+        other._latest, other._ended = self._latest.copy(), self._ended.copy()
+        return other
+
     @property
     def failed(self) -> int:
         """How many of them failed."""
@@ -117,10 +127,10 @@ class FailureWindow:
     @property
     def is_over(self) -> bool:
         """Whether too many of them were set aside."""
-        limit = self._parking.limit
-        return self._is_over(self.failed, limit) or self._is_over(
-            self.failed + self.waiting, max(limit, _MOST)
-        )
+        limit, aside = self._parking.limit, self.failed + self.waiting
+        if self._is_over(self.failed, limit):
+            return True
+        return self.failed >= _FEWEST_FAILED and self._is_over(aside, max(limit, _MOST))
 
     def _is_over(self, number: int, limit: float) -> bool:
         return number >= self._parking.at_least and number > limit * self.dealt
