@@ -1,8 +1,8 @@
 """`python -m tests.benchmarks [--quick] [--growth] [--check]`: measure, print, keep.
 
 It writes `benchmarks.json`, and the page with its charts, into a folder. With `--check` it
-measures processor time, writes nothing, and fails where something has become slow; what it
-compares with is measured by `--baseline`.
+measures processor time (and, for appends, waiting), writes nothing, and fails where something has
+become slow; what it compares with is measured by `--baseline`.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import attrs
 
 from tests.benchmarks.curves import CURVES
 from tests.benchmarks.growth import Growth, measured
-from tests.benchmarks.guard import BASELINE, regressions
+from tests.benchmarks.guard import BASELINE, regressions, stalls
 from tests.benchmarks.harness import Outcome, Row, measure
 from tests.benchmarks.machine import described
 from tests.benchmarks.page import write_page
@@ -57,13 +57,15 @@ def main() -> None:
 
 
 def _guard(table: Sequence[Row], machine: Mapping[str, str], options: argparse.Namespace) -> None:
+    table = [attrs.evolve(row, rival=None, against="limit") for row in table if row.limit]
+    saves = [row for row in table if row.name.endswith("a save")]
+    stalled = list(stalls(saves, options.rounds)) if options.check else []
     print("processor time, ours and by hand")
     count_processor_time()
-    table = [attrs.evolve(row, rival=None, against="limit") for row in table if row.limit]
     outcomes = list(_outcomes(table, options.rounds, judged=False))
     if options.baseline:
         _write(BASELINE, machine, outcomes, [])
-    elif worse := list(regressions(table, outcomes, options.rounds)):
+    elif worse := [*stalled, *regressions(table, outcomes, options.rounds)]:
         sys.exit("\n".join(worse))
 
 

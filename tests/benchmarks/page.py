@@ -15,12 +15,12 @@ __all__ = ["write_page"]
 _INTRO = """# Benchmarks
 
 Each row is one kind of work, done three ways in turn, round by round, in one run: by hand on the
-same driver (the limit), with the rival at its own documented best, and with this library, through
-its public interface. The rival is `eventsourcing`, on PostgreSQL with psycopg's C library; for
-handlers it is `blinker`, for Server-Sent Events `sse-starlette`. All are as durable: SQLite with
-`synchronous=FULL`, PostgreSQL with `fsync`. The figures are medians, the spread is the distance
-between the quartiles of ours, and the ratio is ours to the limit, or to the rival where the target
-says so. Machines differ, so look at the ratios.
+same driver (the limit), with a rival, and with this library, through its public interface. The
+rival is `eventsourcing`, with its own JSON transcoder, and on PostgreSQL with psycopg's C library;
+for handlers it is `blinker`, for Server-Sent Events `sse-starlette`. All are as durable: SQLite
+with `synchronous=FULL`, PostgreSQL with `fsync`. The figures are medians, the spread is the
+distance between the quartiles of ours, and the ratio is ours to the limit, or to the rival where
+the target says so. Machines differ, so look at the ratios.
 """
 _AGAIN = """
 Run it yourself, in a checkout: `nox -s bench`, or `nox -s bench -- --quick` for a first look. It
@@ -30,9 +30,9 @@ writes this page anew.
 _DIFFERENCES = """
 ## Where guarantees differ
 
-By hand nothing is checked. Ours checks every value that it writes and reads, knows an append that
-is repeated, keeps metadata, and finds events by type and by subject through indexes. The rival is
-asked for nothing more than it gives by default.
+By hand it is only checked that times have a zone. Ours checks every value that it writes and
+reads, knows an append that is repeated, keeps metadata, and finds events by type and by subject
+through indexes. The rival is asked for nothing more than it gives by default.
 """
 _GROWTH = """
 ## How cost grows

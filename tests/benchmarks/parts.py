@@ -14,7 +14,6 @@ from dashtam_events import DomainEvent, Repository, SQLiteEventStore
 from dashtam_events.codec import EventCodec
 from dashtam_events.store._rows import Row, Scribe
 from dashtam_events.store.sqlite import _reading
-from tests.benchmarks.limit import decoder
 from tests.benchmarks.workload import BENCH, FIELDS, Connection, ConnectionSynced, scratch
 
 __all__ = ["PARTS", "Part", "encoding", "rebuilding"]
@@ -75,32 +74,30 @@ async def _rebuilding() -> list[Part]:
                 connection.sync()
             await repository.save(connection)
 
-            async def read() -> None:
-                async for _recorded in store.read_stream(connection.stream):
-                    pass
-
-            reading = await _least_awaited(read)
             rebuilt = await _least_awaited(lambda: repository.get(connection.id))
         with closing(sqlite3.connect(folder / "ours.db")) as file:
             sql = f"SELECT {_reading._COLUMNS} FROM events ORDER BY version"
             rows = file.execute(sql).fetchall()
             selected = _least(lambda _: file.execute(sql).fetchall(), [None]) / _EVENTS
-    return [
+    recorded = [store._scribe.recorded(row) for row in rows]
+    parts = [
         Part("rows are selected", selected),
-        *(reading_parts := list(_recorded(rows[1:], store._scribe))),
+        *_recorded(rows[1:], store._scribe),
         Part(
-            "pages, another thread, asynchronous iteration",
-            reading - selected - sum(part.cost for part in reading_parts),
+            "the fold",
+            _least(lambda _: Connection.replay(connection.id, recorded), [None]) / _EVENTS,
         ),
-        Part("the fold", rebuilt - reading),
     ]
+    rest = rebuilt - sum(part.cost for part in parts)
+    return [*parts, Part("pages, another thread, asynchronous iteration", rest)]
 
 
 def _recorded(rows: Sequence[Row], scribe: Scribe) -> Iterator[Part]:
     """The parts of what makes a row an event."""
+    decode = msgspec.json.Decoder(ConnectionSynced).decode
     plan, data = scribe._codec._plan(ConnectionSynced), [row[8] for row in rows]
     assert plan.read is not None
-    decoded, strict = _least(decoder.decode, data), _least(plan.read, data)
+    decoded, strict = _least(decode, data), _least(plan.read, data)
     yield Part("JSON is read into the event", decoded)
     yield Part("it is written again, and compared to the byte", strict - decoded)
     yield Part(

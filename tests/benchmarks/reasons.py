@@ -34,7 +34,7 @@ _READING = (
     "done."
 )
 _IN_THE_DATABASE = (
-    "about a third of the difference is spent in the database. It keeps two more indexes there, "
+    "part of the difference is spent in the database. It keeps two more indexes there, "
     "by type and by subject, and the time of recording and the metadata with each event, and its "
     "function numbers several appends at once, whichever of them it must refuse. The rest is "
     "spent in the process: the aggregate applies what it records, a task of the store's own takes "
@@ -45,9 +45,9 @@ REASONS: dict[str, str] = {
     "SQLite append, 10 events a save": _THREAD,
     "SQLite append, 1 event a save": _THREAD,
     "SQLite append, 50 tasks at once": (
-        "by hand it is known which ten saves belong together. Ours commits what waits by the time "
-        "that the commit before has ended, and each save answers to a task of its own, which has "
-        "to be woken up."
+        "by hand it is known which fifty saves belong together, and the loop stands still. Ours "
+        "commits what waits by the time that the commit before has ended, and each save is made "
+        "by a task of its own, which has to be woken up, and hears what was recorded."
     ),
     "rebuild an aggregate of 1,000 events": _READING,
     "read the whole log, decoded": _READING,
@@ -60,7 +60,8 @@ REASONS: dict[str, str] = {
     ),
     "decode one event": (
         "the event is decoded as by hand, and then written again and compared with what was read: "
-        "that is how nothing is coerced, at half the price of looking at each value."
+        "that is how nothing is coerced, at half the price of looking at each value. The limits "
+        "of size and the version of the schema are looked at too."
     ),
     "import, above asyncio": (
         "three fifths of it are the modules of the stores, of the codec and of the bus, a fifth is "

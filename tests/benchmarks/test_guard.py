@@ -1,12 +1,13 @@
 """The guard fires where something became slow, and only there."""
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.guard import regressions
+from tests.benchmarks.guard import regressions, stalls
 from tests.benchmarks.harness import Row, measure
 from tests.benchmarks.workload import timed
 
@@ -85,3 +86,15 @@ def test_a_planted_slowdown_of_real_work_is_found(tmp_path: Path) -> None:
     path.write_text(json.dumps({"rows": [row(**as_it_was.least)]}))
     slow = Row(name="work", limit=sums(20), ours=sums(40 * 4), target=2)
     assert len(looked_at(slow, path)) == 1
+
+
+def test_work_that_waits_is_found_by_the_clock() -> None:
+    def waits(seconds: float) -> float:
+        with timed(1) as cost:
+            time.sleep(seconds)
+        return cost[0]
+
+    by_hand = Row(name="work", limit=lambda: waits(0.01), ours=lambda: waits(0.012), target=2)
+    assert list(stalls([by_hand], 2)) == []
+    slow = Row(name="work", limit=lambda: waits(0.001), ours=lambda: waits(0.02), target=2)
+    assert len(list(stalls([slow], 2))) == 1
