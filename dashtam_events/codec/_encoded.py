@@ -110,6 +110,8 @@ def _subject(field: str) -> Callable[[Any], str | None]:
         value = value_of(event)
         if type(value) is UUID:
             return dumps(value)[1:-1].decode()  # a quarter of the time that str takes
+        if isinstance(value, str):
+            return str.__str__(value)  # as it stands in the data, whatever a subclass prints
         return None if value is None else str(value)
 
     return subject

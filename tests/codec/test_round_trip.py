@@ -253,6 +253,15 @@ def test_an_event_without_a_subject_has_none() -> None:
     assert CODEC.encode(wide()).subject is None
 
 
+class Shouted(str):
+    """Text that prints as something else."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return self.upper()
+
+
 def test_a_subject_of_text_is_that_text() -> None:
     @event(subject="email_hash")
     class LoginFailed(DomainEvent):
@@ -260,6 +269,7 @@ def test_a_subject_of_text_is_that_text() -> None:
 
     codec = EventCodec(EventRegistry([LoginFailed]))
     assert codec.encode(LoginFailed(email_hash="abc")).subject == "abc"
+    assert codec.encode(LoginFailed(email_hash=Shouted("abc"))).subject == "abc"
     assert codec.encode(LoginFailed(email_hash=None)).subject is None
 
 
