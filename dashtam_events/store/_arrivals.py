@@ -8,13 +8,14 @@ __all__ = ["Arrivals"]
 
 
 class Arrivals:
-    """The latest position known, and everybody who waits for a later one.
+    """Everybody who waits for the log to go on after a position.
 
-    Belongs to one event loop; cancelling a wait leaves nothing behind.
+    Remembers no position, since a log that is restored under an open store becomes shorter: so
+    expect first, then look where the log ends, announce that, and wait. Belongs to one event
+    loop; cancelling a wait leaves nothing behind.
     """
 
     def __init__(self) -> None:
-        self._latest = 0
         self._waiting: dict[asyncio.Future[StoreError | None], int] = {}
 
     @property
@@ -23,29 +24,21 @@ class Arrivals:
         return bool(self._waiting)
 
     def announce(self, position: int) -> None:
-        """The log has come to this position: wake whoever waited for it."""
-        self._latest = max(self._latest, position)
-        self._wake(self._latest, None)
-
-    def hint(self, position: int) -> None:
-        """The log may have come to this position: wake whoever waits for it, and forget it."""
-        self._wake(position, None)
+        """The log has come to this position: wake whoever waits for it."""
+        for future, after in self._waiting.items():
+            if position > after and not future.done():
+                future.set_result(None)
 
     def fail(self, error: StoreError) -> None:
         """Nothing more will be heard: everybody who waits raises this."""
-        self._wake(self._latest, error)
-
-    def _wake(self, position: int, error: StoreError | None) -> None:
-        for future, after in self._waiting.items():
-            if not future.done() and (error is not None or position > after):
+        for future in self._waiting:
+            if not future.done():
                 future.set_result(error)
 
     def expect(self, after: int) -> "asyncio.Future[StoreError | None]":
         """A promise that is kept once the log goes on; hand it to `wait`."""
         future: asyncio.Future[StoreError | None] = asyncio.get_running_loop().create_future()
         self._waiting[future] = after
-        if self._latest > after:
-            future.set_result(None)
         return future
 
     def forget(self, future: "asyncio.Future[StoreError | None]") -> None:

@@ -138,6 +138,7 @@ class InMemoryEventStore(RowStore):
         """Wait until the log goes on after a position. See `EventStore.wait`."""
         future = self._arrivals.expect(after or 0)
         try:
+            self._arrivals.announce(len(self._log))
             return await self._arrivals.wait(future, timeout)
         finally:
             self._arrivals.forget(future)

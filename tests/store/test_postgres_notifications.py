@@ -44,3 +44,18 @@ async def test_a_notification_that_tells_no_position_leads_to_a_look(
         await other.execute(NOTIFY, CHANNEL.format(schema=schema), said)
         async with asyncio.timeout(2):
             assert await waiting
+
+
+async def test_a_log_that_became_shorter_is_waited_for_where_it_ends_now(
+    open_store: Open, dsn: str, schema: str
+) -> None:
+    async with open_store(poll_interval=60) as store, asking(dsn) as other:
+        first, last = (await store.append(a_stream(), lit(2))).recorded
+        await other.execute(f"DELETE FROM {schema}.events WHERE position > {first.position}")
+        for after in (first.position, last.position):
+            assert not await store.wait(after=after, timeout=0.2)
+        waiting = asyncio.create_task(store.wait(after=first.position, timeout=30))
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(2):
+            await store.append(a_stream(), lit())
+            assert await waiting

@@ -367,3 +367,18 @@ async def test_synchronous_is_full_or_normal(path: Path) -> None:
         await store.append(a_stream(), lit())
     with pytest.raises(ValueError, match="FULL or NORMAL"):
         SQLiteEventStore(path, registry=CONTRACT_EVENTS, synchronous="OFF")  # type: ignore[arg-type]  # the mistake
+
+
+async def test_a_log_that_became_shorter_is_waited_for_where_it_ends_now(
+    store: SQLiteEventStore, path: Path
+) -> None:
+    first, last = (await store.append(a_stream(), lit(2))).recorded
+    with closing(sqlite3.connect(path)) as other, other:
+        other.execute("DELETE FROM events WHERE position > ?", (first.position,))
+    for after in (first.position, last.position):
+        assert not await store.wait(after=after, timeout=0.2)
+    waiting = asyncio.create_task(store.wait(after=first.position, timeout=30))
+    await asyncio.sleep(0.1)
+    async with asyncio.timeout(2):
+        await store.append(a_stream(), lit())
+        assert await waiting

@@ -113,6 +113,6 @@ class Listener:
 
     def _hear(self, _connection: Any, _process: int, _channel: str, said: str) -> None:
         if _POSITION.fullmatch(said):
-            self._arrivals.hint(int(said))
+            self._arrivals.announce(int(said))
         else:
             self._stirred.set()

@@ -89,9 +89,8 @@ class Session:
         """True once the log has gone on after a position, False after `timeout` seconds."""
         future = self._arrivals.expect(after)
         try:
-            if not future.done():
-                self._arrivals.announce(await self.ask(last_position))
-                self._start_polling()
+            self._arrivals.announce(await self.ask(last_position))
+            self._start_polling()
             return await self._arrivals.wait(future, timeout)
         finally:
             self._arrivals.forget(future)
