@@ -133,6 +133,10 @@ async def test_a_connection_of_an_engine_is_asked_once(
 
 
 async def test_a_store_that_is_closed_cannot_tell(open_store: Open, dsn: str) -> None:
+    once_open = open_store()
+    async with once_open:
+        pass
     async with asking(dsn) as connection, connection.transaction():
-        with pytest.raises(StoreClosed):
-            await open_store().within(connection).last_position()
+        for store in (open_store(), once_open):
+            with pytest.raises(StoreClosed):
+                await store.within(connection).last_position()

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import asyncpg
 import pytest
 
 from dashtam_events.errors import StoreBusy, StoreError, StoreUnavailable
@@ -107,6 +108,20 @@ async def test_behind_a_transaction_pooler_everything_works(open_store: Open, ds
             assert await asyncio.gather(*waiting) == [True, True]
         logs = await asyncio.gather(*(log_of(polling) for _ in range(8)))
         assert all(len(log) == 120 for log in logs)
+
+
+async def test_a_transaction_may_hold_the_only_connection_of_a_pooler(
+    open_store: Open, dsn: str
+) -> None:
+    async with (
+        pooled(dsn, connections=1) as address,
+        open_store(address, transaction_pooler=True, command_timeout=6) as store,
+    ):
+        caller = await asyncpg.connect(address, statement_cache_size=0)
+        async with asyncio.timeout(3), caller.transaction():
+            await store.within(caller).append(a_stream(), lit())
+        await caller.close()
+        assert len(await log_of(store)) == 1
 
 
 async def test_a_transaction_pooler_that_was_not_announced_is_named(

@@ -34,6 +34,18 @@ class Home:
         self._place = ""
         self._known: WeakSet[Any] = WeakSet()
 
+    async def learn(self, connection: Any) -> None:
+        """Ask where the store lives, over the connection on which it is opened.
+
+        Later it may be too late: behind a pooler, callers of `within` may hold every connection
+        that could be asked over.
+        """
+        ((self._place,),) = await connection.fetch(_PLACE)
+
+    def forget(self) -> None:
+        """The store is closed, and cannot tell any more where a new connection leads."""
+        self._place = ""
+
     async def check(
         self, connection: Any, ask: Callable[[str], Awaitable[Sequence[Sequence[Any]]]]
     ) -> None:

@@ -1,9 +1,9 @@
 """Brings the schema of a database to the version that this release works with; forwards only."""
 
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import attrs
 
@@ -18,7 +18,7 @@ from dashtam_events.store.postgres._schema import (
 )
 from dashtam_events.store.postgres._server import Server
 
-__all__ = ["Migration", "bring_up", "migrate", "refuse_other_versions"]
+__all__ = ["Learn", "Migration", "bring_up", "migrate", "refuse_other_versions"]
 
 # Not to_regclass, which may remember from before the lock that there is nothing.
 _IS_THERE = """
@@ -40,6 +40,9 @@ CREATE TABLE IF NOT EXISTS {schema}.migrations (
     applied_at timestamptz NOT NULL DEFAULT now()
 );
 """
+
+Learn: TypeAlias = Callable[[Any], Awaitable[None]]
+"""Asks over the connection, before anything else, what somebody wants to know of the server."""
 
 
 @attrs.frozen(kw_only=True)
@@ -85,9 +88,11 @@ async def migrate(
     return await bring_up(server, partition_size)
 
 
-async def bring_up(server: Server, partition_size: int | None = None) -> Migration:
+async def bring_up(
+    server: Server, partition_size: int | None = None, *, learn: Learn | None = None
+) -> Migration:
     """See `migrate`."""
-    async with _at_work(server) as connection:
+    async with _at_work(server, learn) as connection:
         before = await _version(connection, server.schema)
         _refuse_newer(server, before)
         if before < SCHEMA_VERSION:
@@ -98,11 +103,13 @@ async def bring_up(server: Server, partition_size: int | None = None) -> Migrati
 
 
 @asynccontextmanager
-async def _at_work(server: Server) -> AsyncGenerator[Any, None]:
+async def _at_work(server: Server, learn: Learn | None) -> AsyncGenerator[Any, None]:
     """A connection inside a transaction; raises errors of ours only."""
     connection = await server.connect()
     try:
         async with connection.transaction(isolation="read_committed"):
+            if learn is not None:
+                await learn(connection)
             yield connection
     except FOREIGN as error:
         raise_alone(server.meaning(error))
@@ -171,9 +178,9 @@ def _refuse_newer(server: Server, version: int) -> None:
         raise StoreUnavailable(server.shown, reason)
 
 
-async def refuse_other_versions(server: Server) -> None:
+async def refuse_other_versions(server: Server, *, learn: Learn | None = None) -> None:
     """Raises `StoreUnavailable` unless the schema is of this very version."""
-    async with _at_work(server) as connection:
+    async with _at_work(server, learn) as connection:
         version = await _version(connection, server.schema)
     _refuse_newer(server, version)
     if version < SCHEMA_VERSION:

@@ -10,7 +10,7 @@ from dashtam_events.store._arrivals import Arrivals
 from dashtam_events.store._rows import Draft, Scribe, Stored
 from dashtam_events.store.postgres._batch import Pen
 from dashtam_events.store.postgres._listener import Listener
-from dashtam_events.store.postgres._migrating import bring_up, refuse_other_versions
+from dashtam_events.store.postgres._migrating import Learn, bring_up, refuse_other_versions
 from dashtam_events.store.postgres._reading import Reader
 from dashtam_events.store.postgres._server import Connections, Line, Server
 from dashtam_events.store.postgres._writer import Writer
@@ -49,11 +49,11 @@ class Session:
         )
         self._open = False
 
-    async def open(self, *, migrate: bool) -> None:
+    async def open(self, *, migrate: bool, learn: Learn) -> None:
         """Get ready, or close again and raise as `migrate` does."""
         await self._reading.open()
         try:
-            await (bring_up if migrate else refuse_other_versions)(self._server)
+            await (bring_up if migrate else refuse_other_versions)(self._server, learn=learn)
         except BaseException:
             await self.close()
             raise
@@ -90,9 +90,8 @@ class Session:
         self._check_open()
         future = self._arrivals.expect(after)
         try:
-            if not future.done():
-                self._listener.start()
-                self._arrivals.announce(await self._reader.last_position())
+            self._listener.start()
+            self._arrivals.announce(await self._reader.last_position())
             return await self._arrivals.wait(future, timeout)
         finally:
             self._arrivals.forget(future)

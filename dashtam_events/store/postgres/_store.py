@@ -124,9 +124,10 @@ class PostgresEventStore(RowStore):
             poll_interval=self._poll,
         )
         try:
-            await session.open(migrate=self._migrate)
+            await session.open(migrate=self._migrate, learn=self._home.learn)
         except BaseException:
             self._opened = None
+            self._home.forget()
             raise
         return self
 
@@ -137,6 +138,7 @@ class PostgresEventStore(RowStore):
         traceback: TracebackType | None,
     ) -> None:
         session, self._opened = self._opened, None
+        self._home.forget()
         if session is not None:
             await session.close()
 
