@@ -126,7 +126,8 @@ async def test_too_much_is_set_aside_once_it_can_be_kept() -> None:
     store, kept = InMemoryEventStore(registry=REGISTRY), Away()
     await in_streams(store, streams=40, rounds=1)
     with pytest.raises(TooManyParked) as raised:
-        await braked(store, kept, failing(range(40))).run()
+        async with asyncio.timeout(20):
+            await braked(store, kept, failing(range(40))).run()
     assert (raised.value.failed, raised.value.dealt) == (10, 10)
     assert len(await kept.parked()) == 10
 
