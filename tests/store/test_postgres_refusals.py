@@ -4,6 +4,7 @@ import asyncio
 import copy
 import pickle
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -44,11 +45,27 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return statements
 
 
+@asynccontextmanager
+async def only_connection(lonely: str, dsn: str) -> AsyncIterator[None]:
+    """Hold the role's only connection; the server takes a moment to notice that one has ended."""
+    role = lonely.partition("://")[2].partition("@")[0]
+
+    async def given_back() -> None:
+        async with asking(dsn) as connection, asyncio.timeout(20):
+            while await connection.fetch("SELECT FROM pg_stat_activity WHERE usename = $1", role):
+                await connection.execute("SELECT pg_sleep(0.01)")
+
+    await given_back()
+    async with asking(lonely):
+        yield
+    await given_back()
+
+
 async def test_a_server_without_a_connection_left_is_not_asked_for_each_append(
-    open_store: Open, lonely: str, statements: list[int]
+    open_store: Open, dsn: str, lonely: str, statements: list[int]
 ) -> None:
     async with open_store(lonely) as store:
-        async with asking(lonely):
+        async with only_connection(lonely, dsn):
             appends = (store.append(a_stream(), lit()) for _ in range(10))
             outcomes: list[Any] = await asyncio.gather(*appends, return_exceptions=True)
         assert {(type(one), one.code) for one in outcomes} == {(StoreUnavailable, "53300")}
@@ -57,7 +74,7 @@ async def test_a_server_without_a_connection_left_is_not_asked_for_each_append(
 
 
 async def test_a_subscription_waits_until_there_is_a_connection(
-    open_store: Open, lonely: str
+    open_store: Open, dsn: str, lonely: str
 ) -> None:
     seen = asyncio.Event()
 
@@ -68,7 +85,7 @@ async def test_a_subscription_waits_until_there_is_a_connection(
         subscription = Subscription("lamps", store, note, checkpoints=InMemoryCheckpointStore())
         async with open_store() as other:
             await other.append(a_stream(), lit())
-        async with asking(lonely):
+        async with only_connection(lonely, dsn):
             running = asyncio.create_task(subscription.run())
             await asyncio.sleep(0.3)
             assert not running.done()
