@@ -135,6 +135,10 @@ class Runner(Living):
             return await self._keep_read_position()
 
     def _begin_anew(self) -> None:
+        self._forget()
+
+    def _forget(self) -> None:
+        """Read again what is kept: also what was set aside, and whether that is too much."""
         self._checkpoint = None
         self._failures = FailureWindow(self._options.parking)
         self._remembers = False
@@ -186,7 +190,7 @@ class Runner(Living):
                 if is_for_good(error):
                     raise
                 failures += 1
-                self._checkpoint = None
+                self._forget()
                 pause = self._options.retry.pause(failures)
                 self._teller.failed(error, f"it tries again in {pause:.1f} s")
                 await self._pause(pause)
@@ -386,9 +390,9 @@ class Runner(Living):
         await self._unless_stopped(self._options.retry.sleep(seconds))
         self._state = SubscriptionState.RUNNING
 
-    def _count(self, parked: ParkedEvent | None, failures: FailureWindow) -> None:
+    def _count(self, parked: ParkedEvent | None) -> None:
         """Take down how an event ended."""
-        failures.add(None if parked is None else parked.state)
+        self._failures.add(None if parked is None else parked.state)
         if parked is not None:
             self._parked_streams |= {parked.stream}
 

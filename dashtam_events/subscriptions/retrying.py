@@ -103,12 +103,6 @@ class FailureWindow:
         self._latest.append(state)
         self._ended[state] += 1
 
-    def copy(self) -> "FailureWindow":
-        """One that goes on from here by itself."""
-        other = FailureWindow(self._parking)
-        other._latest, other._ended = self._latest.copy(), self._ended.copy()
-        return other
-
     @property
     def failed(self) -> int:
         """How many of them failed."""

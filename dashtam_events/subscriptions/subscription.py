@@ -19,7 +19,7 @@ from dashtam_events.subscriptions._options import Options
 from dashtam_events.subscriptions._runner import UNAVAILABLE, Runner, Stopped
 from dashtam_events.subscriptions.checkpoint import CheckpointStore, ParkedEvent
 from dashtam_events.subscriptions.health import Observer
-from dashtam_events.subscriptions.retrying import FailureWindow, Parking, Retry
+from dashtam_events.subscriptions.retrying import Parking, Retry
 
 __all__ = ["RecordedHandler", "Subscription"]
 
@@ -95,7 +95,7 @@ class Subscription(Runner):
 
     async def _deal(self, batch: Batch) -> None:
         parked: list[ParkedEvent] = []
-        reached, failures = self._known.position, self._failures.copy()
+        reached = self._known.position
         for item in batch.items:
             try:
                 fallen = await self._handle(item)
@@ -103,16 +103,16 @@ class Subscription(Runner):
                 break
             except UNAVAILABLE:
                 # Those before it are dealt with, or set aside, and do not come again.
-                await self._save(reached, parked, failures)
+                await self._save(reached, parked)
                 raise
-            self._count(fallen, failures)
+            self._count(fallen)
             parked += [] if fallen is None else [fallen]
             reached = item.position
-            if self._stopping.is_set() or failures.is_over:
+            if self._stopping.is_set() or self._failures.is_over:
                 break
         else:
             reached = batch.reached
-        await self._save(reached, parked, failures)
+        await self._save(reached, parked)
         self._check_failures()
 
     async def _handle(self, item: Item) -> ParkedEvent | None:
@@ -121,14 +121,10 @@ class Subscription(Runner):
             return refused
         return await self._attempt(item, lambda: self._handler(item))
 
-    async def _save(
-        self, reached: Position | None, parked: list[ParkedEvent], failures: FailureWindow
-    ) -> None:
+    async def _save(self, reached: Position | None, parked: list[ParkedEvent]) -> None:
         if reached == self._known.position:
             return
         self._moved(await self._checkpoints.advance(self._known, reached, park=parked))
-        # Not before: what could not be kept comes again, and would count as often as it comes.
-        self._failures = failures
         for each in parked:
             self._teller.parked(each)
 

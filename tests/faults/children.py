@@ -113,7 +113,7 @@ class _HastySubscription(Subscription):
     """Planted: it keeps that a batch is dealt with, and then deals with it."""
 
     async def _deal(self, batch: Any) -> None:
-        await self._save(batch.reached, [], self._failures)
+        await self._save(batch.reached, [])
         await super()._deal(batch)
 
 

@@ -267,16 +267,6 @@ def test_the_rule_holds_of_the_latest_events(
     assert seen.is_over == (too_many or (failed + waiting >= at_least and too_many_more))
 
 
-def test_a_copy_goes_on_by_itself() -> None:
-    seen = FailureWindow(Parking(window=2))
-    seen.add(FAILED)
-    other = seen.copy()
-    for state in (WAITING, None):
-        other.add(state)
-    assert (seen.failed, seen.waiting, seen.dealt) == (1, 0, 1)
-    assert (other.failed, other.waiting, other.dealt) == (0, 1, 2)
-
-
 @given(
     kinds=st.lists(st.booleans(), max_size=120),
     before=st.integers(0, 130),

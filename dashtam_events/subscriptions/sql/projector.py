@@ -134,7 +134,7 @@ class Projector(Runner):
             taken = asyncio.get_running_loop().time() - started
             fallen = {each.position: each for each in parked}
             for item in filter(self._is_passed, batch.items):
-                self._count(fallen.get(item.position), self._failures)
+                self._count(fallen.get(item.position))
             written = list(filter(self._is_passed, recorded))
             for each in written:
                 self._teller.handled(each, taken / len(written))
@@ -161,7 +161,7 @@ class Projector(Runner):
                 return
             if fallen is not None:
                 await self._advance(item.position, [fallen], [])
-            self._count(fallen, self._failures)
+            self._count(fallen)
             if self._stopping.is_set() or self._failures.is_over:
                 return
 
