@@ -70,11 +70,11 @@ class CloudEventEncoder:
             LimitExceeded: the event is over a limit of the codec.
         """
         event = recorded.event
-        name, schema_version, data, subject = self._codec.encode(event)
-        kind = self._prefix + name
+        encoded = self._codec.encode(event)
+        name, kind = encoded.name, self._prefix + encoded.name
         if not is_text(kind):
             raise EncodingError(name, ".type", "a name without control characters")
-        fields = parse(data)
+        fields = parse(encoded.data)
         attributes = {
             "specversion": "1.0",
             "id": fields.pop("event_id"),
@@ -84,8 +84,8 @@ class CloudEventEncoder:
             "datacontenttype": "application/json",
         }
         optional = {
-            "subject": subject if _has_public_subject(event) else None,
-            "schemaversion": schema_version,
+            "subject": encoded.subject if _has_public_subject(event) else None,
+            "schemaversion": encoded.version,
             **_of_record(recorded),
         }
         attributes |= {key: value for key, value in optional.items() if _is_carried(value)}

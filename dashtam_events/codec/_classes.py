@@ -95,7 +95,9 @@ def _encoder(cls: Any, fields: Fields) -> Callable[[Any], Any]:
     pairs = ", ".join(f"{name!r}: {local}" for name, local in locals_of(fields).items())
     lines = [
         "def encode_instance(value):",
-        *checking(cls, fields, [form.passes for _, form in fields.values()]),
+        "    if type(value) is not cls:",
+        f"        raise Mismatch({'a ' + cls.__name__!r})",
+        *checking(fields, [form.passes for _, form in fields.values()]),
         f"    return {{{pairs}}}",
     ]
     return compiled(cls, fields, lines, {})["encode_instance"]
@@ -106,18 +108,16 @@ def locals_of(fields: Fields) -> dict[str, str]:
     return {name: f"v{place}" for place, name in enumerate(fields)}
 
 
-def checking(cls: Any, fields: Fields, passes: list[str]) -> list[str]:
+def checking(fields: Fields, passes: list[str]) -> list[str]:
     """Lines that take the fields out of `value`, each as its form gives it."""
-    lines = [
-        "    if type(value) is not cls:",
-        f"        raise Mismatch({'a ' + cls.__name__!r})",
-    ]
+    lines: list[str] = []
     for (name, local), expression in zip(locals_of(fields).items(), passes, strict=True):
-        lines += [
-            f"    {local} = value.{name}",
-            f"    if not ({expression.format(v=local)}):",
-            f"        {local} = encode_{local}({local})",
-        ]
+        lines += [f"    {local} = value.{name}"]
+        if expression != "True":
+            lines += [
+                f"    if not ({expression.format(v=local)}):",
+                f"        {local} = encode_{local}({local})",
+            ]
     return lines
 
 

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from uuid import UUID
 
 import attrs
-import msgspec
 
 from dashtam_events.codec._classes import stored_fields
 from dashtam_events.codec._compile import Forms
 from dashtam_events.codec._converter import is_strict
-from dashtam_events.codec._encoded import EncodedEvent, writing
+from dashtam_events.codec._encoded import EncodedEvent, functions
 from dashtam_events.codec._forms import Form, Mismatch
 from dashtam_events.codec._json import dumps_sorted, parse
 from dashtam_events.codec._leaves import LEAVES
@@ -127,7 +126,7 @@ class EventCodec:
             LimitExceeded: the data is over one of the limits; it was not parsed.
             InvalidEventClass: a field of the class has a type without a hook.
         """
-        name, version, data, _ = encoded
+        name, version, data = encoded.name, encoded.version, encoded.data
         plan = self._named.get(name)
         if plan is None:
             cls = self.registry.get(name)
@@ -184,7 +183,7 @@ class EventCodec:
             fields = stored_fields(cls, self._forms.of)
             flat, limits = self._is_flat(spec), self.limits
             sure = limits.max_bytes if flat else -1
-            write = writing(cls, spec, fields, form, limits, sure=sure)
+            made = functions(cls, spec, fields, form, limits, sure=sure)
             plan = _Plan(
                 spec=spec,
                 name=spec.name,
@@ -192,8 +191,8 @@ class EventCodec:
                 form=form,
                 # Shorter data has too few items for a limit; its depth shows when it is compared.
                 short=min(limits.max_bytes, limits.max_items) if flat else -1,
-                encode=write.encode,
-                read=_reader(cls, form, write.data),
+                encode=made.encode,
+                read=made.read,
             )
             self._plans[cls] = self._named[spec.name] = plan
         return plan
@@ -247,31 +246,6 @@ class EventCodec:
         if len(self.unknown_fields) >= _MOST_UNKNOWN and (owner, shown) not in self.unknown_fields:
             shown = "?"
         self.unknown_fields[owner, shown] += 1
-
-
-def _reader(
-    cls: type[DomainEvent], form: Form, write: Callable[[Any], bytes]
-) -> Callable[[bytes], DomainEvent | None] | None:
-    """What reads an event where the data is to the byte what it is written as; None otherwise.
-
-    Equal bytes mean that nothing was coerced, doubled, left out or loosely written. Whatever
-    else there is to say about the data, the exact reading says it.
-    """
-    if not form.fast:
-        return None
-    try:
-        read = msgspec.json.Decoder(cls).decode
-    except (TypeError, NotImplementedError):
-        return None
-
-    def read_as_written(data: bytes) -> DomainEvent | None:
-        try:
-            event = read(data)
-            return event if write(event) == data else None
-        except Exception:  # noqa: BLE001  # msgspec's errors and those of any validator
-            return None
-
-    return read_as_written
 
 
 def _identity(raw: dict[str, Any], field: str, kind: type) -> Any:

@@ -14,12 +14,12 @@ from dashtam_events.codec._limits import Limits
 from dashtam_events.codec._privacy import seal
 from dashtam_events.declaration import EventSpec, Privacy
 
-__all__ = ["EncodedEvent", "Writing", "writing"]
+__all__ = ["EncodedEvent", "Functions", "functions"]
 
 _BACKSLASH = ord("\\")
 
 
-class EncodedEvent(NamedTuple):
+class EncodedEvent(msgspec.Struct, frozen=True, gc=False):
     """An event as it is stored: `data` is one JSON object, read by `name` and schema `version`.
 
     `subject` is whom the event declares to be about, as text. The repr does not show the bytes.
@@ -37,70 +37,92 @@ class EncodedEvent(NamedTuple):
         )
 
 
-class Writing(NamedTuple):
-    """How the events of one class are written: the bytes alone, or all that is stored.
+class Functions(NamedTuple):
+    """What writes the events of one class, and what reads them; None where it is not known how.
 
-    Both raise `Mismatch`, and `LimitExceeded`.
+    `encode` raises `Mismatch` and `LimitExceeded`. `read` gives the event where the data is to
+    the byte what it is written as, and None otherwise: equal bytes mean that nothing was coerced,
+    doubled, left out or loosely written. What else there is to say, the exact reading says.
     """
 
-    data: Callable[[Any], bytes]
     encode: Callable[[Any], EncodedEvent]
+    read: Callable[[bytes], Any] | None
 
 
-def writing(
+def functions(
     cls: Any, spec: EventSpec, fields: Fields, form: Form, limits: Limits, *, sure: int
-) -> Writing:
+) -> Functions:
     """The functions for a class; data of up to `sure` bytes is within the limits."""
 
     def exactly(value: Any) -> bytes:
         return dumps(seal(spec, form.encode(value)))
 
     sealed = bool(spec.fields_of(Privacy.PERSONAL))
-    lines = [
-        *(["    data = exactly(value)"] if sealed else _plainly(cls, fields)),
-        f"    if len(data) > {sure}:",
-        "        check(name, data)",
-    ]
     subject = "subject(value)" if spec.subject else "None"
     source = [
-        "def write(value):",
-        *lines,
-        "    return data",
         "def encode(value):",
-        *lines,
-        # What calling EncodedEvent comes to, at half the cost.
-        f"    return new(EncodedEvent, (name, version, data, {subject}))",
+        *_writing(fields, [form.plain for _, form in fields.values()], sealed=sealed),
+        f"    if len(data) > {sure}:",
+        "        check(name, data)",
+        f"    return EncodedEvent(name, version, data, {subject})",
+        "def read(given):",
+        "    try:",
+        "        value = decode(given)",
+        *_deeper(_writing(fields, [form.again for _, form in fields.values()], sealed=sealed)),
+        "        return value if data == given else None",
+        # The errors of msgspec, and those of any validator.
+        "    except Exception:",
+        "        return None",
     ]
+    decode = _decoder(cls) if form.fast else None
     names = {
-        "struct": msgspec.defstruct(cls.__name__, [(name, object) for name in fields], gc=False),
+        "struct": None if sealed else _struct(cls, fields),
         "dumps": dumps,
+        "decode": decode,
         "exactly": exactly,
         "check": limits.check,
-        "new": tuple.__new__,
         "EncodedEvent": EncodedEvent,
         "name": spec.name,
         "version": spec.version,
         "subject": _subject(spec.subject) if spec.subject else None,
     }
     made = compiled(cls, fields, source, names)
-    return Writing(made["write"], made["encode"])
+    return Functions(made["encode"], None if decode is None else made["read"])
 
 
-def _plainly(cls: Any, fields: Fields) -> list[str]:
-    """The bytes that the exact way gives, sooner: a struct is written faster than a dict.
+def _decoder(cls: Any) -> Callable[[bytes], Any] | None:
+    try:
+        return msgspec.json.Decoder(cls).decode
+    except (TypeError, NotImplementedError):
+        return None
 
-    Text is not looked at on the way. What JSON escapes in it, and what is no Unicode, shows in
-    the end, and then the exact way has the last word.
+
+def _struct(cls: Any, fields: Fields) -> type[msgspec.Struct]:
+    return msgspec.defstruct(cls.__name__, [(name, object) for name in fields], gc=False)
+
+
+def _writing(fields: Fields, passes: list[str], *, sealed: bool) -> list[str]:
+    """Lines that write `value` as `data`, as the exact way does, but sooner where they can.
+
+    A struct is written faster than a dict. Text is not looked at on the way. What JSON escapes in
+    it, and what is no Unicode, shows in the end, and then the exact way has the last word.
     """
+    exact = "    data = exactly(value)"
+    if sealed:
+        return [exact]
     return [
-        *checking(cls, fields, [form.plain for _, form in fields.values()]),
+        *checking(fields, passes),
         "    try:",
         f"        data = dumps(struct({', '.join(locals_of(fields).values())}))",
         "    except UnicodeEncodeError:",
         f"        data = bytes([{_BACKSLASH}])",
         f"    if {_BACKSLASH} in data:",
-        "        data = exactly(value)",
+        *_deeper([exact]),
     ]
+
+
+def _deeper(lines: list[str]) -> list[str]:
+    return [f"    {line}" for line in lines]
 
 
 def _subject(field: str) -> Callable[[Any], str | None]:

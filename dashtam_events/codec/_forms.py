@@ -34,7 +34,8 @@ class Form:
     far as the JSON is what `encode` leads to. `passes` is a Python expression about `{v}`, true
     only of values that `encode` would give back as they are: it saves the call. `plain` is the
     same, but leaves text unread: true also of text that JSON has to escape, or that is no Unicode.
-    A `flat` form leads to JSON without arrays and objects.
+    `again` is what remains to be asked of a value that `msgspec` has just read. A `flat` form
+    leads to JSON without arrays and objects.
     """
 
     encode: Callable[[Any], Any]
@@ -42,6 +43,7 @@ class Form:
     fast: bool = True
     passes: str = "False"
     plain: str = attrs.field(default=attrs.Factory(lambda form: form.passes, takes_self=True))
+    again: str = attrs.field(default=attrs.Factory(lambda form: form.plain, takes_self=True))
     flat: bool = False
 
 

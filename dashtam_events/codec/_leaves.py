@@ -9,6 +9,8 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
+import attrs
+
 from dashtam_events.codec._forms import Form, Mismatch
 
 __all__ = ["LEAVES", "NAMES", "text"]
@@ -161,24 +163,25 @@ NAMES: Mapping[str, Any] = MappingProxyType(
 """What the expressions in `Form.passes` may name beyond the builtins."""
 
 
-def _leaf(encode: Callable[[Any], Any], decode: Callable[[Any], Any], passes: str) -> Form:
-    return Form(encode=encode, decode=decode, passes=passes, flat=True)
+def _leaf(
+    encode: Callable[[Any], Any], decode: Callable[[Any], Any], passes: str, again: str = "True"
+) -> Form:
+    return Form(encode=encode, decode=decode, passes=passes, again=again, flat=True)
 
 
-_TEXT_PASSES = "type({v}) is str and {v}.isascii() and '\\0' not in {v}"
-_INTEGER_PASSES = "type({v}) is int and -MAX_INTEGER <= {v} <= MAX_INTEGER"
+_TEXT_FORM = _leaf(text, text, "type({v}) is str and {v}.isascii() and '\\0' not in {v}")
+_SMALL = "-MAX_INTEGER <= {v} <= MAX_INTEGER"
+_FINITE, _IN_UTC = "{v}.is_finite()", "{v}.tzinfo is UTC"
 LEAVES: Mapping[Any, Form] = MappingProxyType(
     {
-        str: Form(
-            encode=text, decode=text, passes=_TEXT_PASSES, plain="type({v}) is str", flat=True
-        ),
-        int: _leaf(_integer, _integer, _INTEGER_PASSES),
+        str: attrs.evolve(_TEXT_FORM, plain="type({v}) is str"),
+        int: _leaf(_integer, _integer, f"type({{v}}) is int and {_SMALL}", _SMALL),
         float: _leaf(_number, _number, "type({v}) is float and isfinite({v})"),
         bool: _leaf(_truth, _truth, "{v} is True or {v} is False"),
         type(None): _leaf(_nothing, _nothing, "{v} is None"),
         UUID: _leaf(_uuid, _uuid_of, "type({v}) is UUID"),
-        Decimal: _leaf(_decimal, _decimal_of, "type({v}) is Decimal and {v}.is_finite()"),
-        datetime: _leaf(_instant, _instant_of, "type({v}) is datetime and {v}.tzinfo is UTC"),
+        Decimal: _leaf(_decimal, _decimal_of, f"type({{v}}) is Decimal and {_FINITE}", _FINITE),
+        datetime: _leaf(_instant, _instant_of, f"type({{v}}) is datetime and {_IN_UTC}", _IN_UTC),
         date: _leaf(_date, _date_of, "type({v}) is date"),
     }
 )

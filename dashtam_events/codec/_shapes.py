@@ -25,6 +25,7 @@ def optional(inner: Form) -> Form:
         fast=inner.fast,
         passes=f"{{v}} is None or {inner.passes}",
         plain=f"{{v}} is None or {inner.plain}",
+        again="True" if inner.again == "True" else f"{{v}} is None or {inner.again}",
         flat=inner.flat,
     )
 

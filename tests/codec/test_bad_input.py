@@ -126,6 +126,7 @@ def test_an_instant_without_an_offset_is_not_even_an_event() -> None:
         (b'"whole":1', b'"whole":"1"', ".whole"),
         (b'"whole":1', b'"whole":true', ".whole"),
         (b'"whole":1', b'"whole":1.0', ".whole"),
+        (b'"whole":1', b'"whole":9007199254740992', ".whole"),
         (b'"number":1.5', b'"number":"1.5"', ".number"),
         (b'"flag":true', b'"flag":1', ".flag"),
         (b'"flag":true', b'"flag":"true"', ".flag"),
@@ -145,6 +146,7 @@ def test_an_instant_without_an_offset_is_not_even_an_event() -> None:
         (b'"at":"2026-01-02', b'"at":"2026-02-30', ".at"),
         (b'"day":"2026-01-02"', b'"day":"20260102"', ".day"),
         (b'"day":"2026-01-02"', b'"day":"2026-13-02"', ".day"),
+        (b'"maybe":null', b'"maybe":"NaN"', ".maybe"),
         (b'"side":"buy"', b'"side":"hold"', ".side"),
         (b'"side":"buy"', b'"side":["buy"]', ".side"),
         (b'"grade":2', b'"grade":2.0', ".grade"),
@@ -163,12 +165,16 @@ def test_an_instant_without_an_offset_is_not_even_an_event() -> None:
         (b'"occurred_at":"2026-01-02T03:04:05.678901Z"', b'"occurred_at":null', ".occurred_at"),
     ],
 )
-def test_nothing_is_coerced_when_it_is_read(old: bytes, new: bytes, path: str) -> None:
-    assert old in WIDE
+@pytest.mark.parametrize("cls", [EverythingHappened, NothingPersonalHappened])
+def test_nothing_is_coerced_when_it_is_read(
+    old: bytes, new: bytes, path: str, cls: type[NothingPersonalHappened]
+) -> None:
+    data = CODEC.encode(wide(cls)).data
+    assert old in data
     with pytest.raises(DecodingError) as caught:
-        CODEC.decode(of(EverythingHappened, WIDE.replace(old, new, 1)))
-    expected_path = "" if path == ".text" and b"\\u" in new else path
-    assert (caught.value.event_type, caught.value.path) == ("EverythingHappened", expected_path)
+        CODEC.decode(of(cls, data.replace(old, new, 1)))
+    expected_path = "" if b"\\u" in new or b"9007199254740992" in new else path
+    assert (caught.value.event_type, caught.value.path) == (cls.__name__, expected_path)
 
 
 @pytest.mark.parametrize(

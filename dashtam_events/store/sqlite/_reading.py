@@ -1,5 +1,6 @@
 """Reading a page of events, and the few other questions that a store is asked."""
 
+from itertools import takewhile
 from typing import Any
 
 import attrs
@@ -12,8 +13,11 @@ from dashtam_events.store.sqlite._connection import Connection
 
 __all__ = ["Page", "attachment", "last_position", "page", "position_of", "rows_of"]
 
-_COLUMNS = """position, event_id, stream, version, type, schema_version, subject, recorded_at,
+_COLUMNS = """position, event_id, {stream}, version, type, schema_version, subject, recorded_at,
     data, metadata"""
+_OF_ANY = _COLUMNS.format(stream="stream")
+# Where all rows are of one stream, its name is not fetched with each: that is a third of the time.
+_OF_ONE = _COLUMNS.format(stream="NULL")
 # SQLite joins at most 500 SELECTs; by so many types a log is as well filtered without an index.
 _MOST_NAMES = 400
 _MOST_IDS = 500
@@ -39,29 +43,23 @@ def page(
     size: int,
 ) -> Page:
     """At most `size` events behind a version of the stream, or a position of the log."""
-    until: int | None = None
+    stream = until = None
     if isinstance(query, StreamQuery):
         sql, values = _of_stream(query, after)
-        until = query.until
+        stream, until = query.stream, query.until
     else:
         sql, values = _of_log(query, after, size)
     rows = connection.execute(f"{sql} LIMIT ?", (*values, size)).fetchall()
-    events: list[RecordedEvent] = []
-    for row in rows:
-        if until is not None and row[7] > until:
-            return Page(events=events)
-        try:
-            events.append(scribe.recorded(row))
-        except CodecError as error:
-            return Page(events=events, error=error)
-    if len(rows) < size:
-        return Page(events=events)
+    wanted = rows if until is None else list(takewhile(lambda row: row[7] <= until, rows))
+    events, error = scribe.read(wanted, stream)
+    if error is not None or len(wanted) < size:
+        return Page(events=events, error=error)
     last = rows[-1]
-    return Page(events=events, after=last[3] if isinstance(query, StreamQuery) else last[0])
+    return Page(events=events, after=last[0] if stream is None else last[3])
 
 
 def _of_stream(query: StreamQuery, after: int) -> tuple[str, list[Any]]:
-    sql = f"SELECT {_COLUMNS} FROM events WHERE stream = ? AND version > ?"  # noqa: S608  # constants only
+    sql = f"SELECT {_OF_ONE} FROM events WHERE stream = ? AND version > ?"  # noqa: S608  # constants only
     values: list[Any] = [query.stream, after]
     if query.until_version is not None:
         sql += " AND version <= ?"
@@ -70,7 +68,7 @@ def _of_stream(query: StreamQuery, after: int) -> tuple[str, list[Any]]:
 
 
 def _of_log(query: LogQuery, after: int, size: int) -> tuple[str, list[Any]]:
-    sql = f"SELECT {_COLUMNS} FROM events WHERE position > ?"  # noqa: S608  # constants only
+    sql = f"SELECT {_OF_ANY} FROM events WHERE position > ?"  # noqa: S608  # constants only
     values: list[Any] = [after]
     names = query.names
     if query.subject is not None:
@@ -106,7 +104,7 @@ def rows_of(connection: Connection, ids: list[bytes]) -> dict[bytes, Row]:
     found: dict[bytes, Row] = {}
     for start in range(0, len(ids), _MOST_IDS):
         some = ids[start : start + _MOST_IDS]
-        sql = f"SELECT {_COLUMNS} FROM events WHERE event_id IN ({_marks(some)})"  # noqa: S608  # constants only
+        sql = f"SELECT {_OF_ANY} FROM events WHERE event_id IN ({_marks(some)})"  # noqa: S608  # constants only
         found.update((row[1], row) for row in connection.execute(sql, some).fetchall())
     return found
 
