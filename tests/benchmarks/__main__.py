@@ -1,22 +1,25 @@
 """`python -m tests.benchmarks [--quick] [--growth] [--check]`: measure, print, keep.
 
 It writes `benchmarks.json`, and the page with its charts, into a folder. With `--check` it
-measures processor time (and, for appends, waiting), writes nothing, and fails where something has
-become slow; what it compares with is measured by `--baseline`.
+measures processor time (and, for appends, waiting), also of how cost grows, writes nothing, and
+fails where something has become slow; what it compares with is measured by `--baseline`. It ends at
+the third thing that it finds.
 """
 
 import argparse
 import json
+import statistics
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from itertools import chain, islice
 from pathlib import Path
 
 import attrs
 
 from tests.benchmarks.curves import CURVES
-from tests.benchmarks.growth import Growth, measured
-from tests.benchmarks.guard import BASELINE, regressions, stalls
+from tests.benchmarks.growth import Average, Curve, Growth, measured
+from tests.benchmarks.guard import BASELINE, growing, regressions, stalls, unmatched
 from tests.benchmarks.harness import Outcome, Row, measure
 from tests.benchmarks.machine import described
 from tests.benchmarks.page import write_page
@@ -25,6 +28,7 @@ from tests.benchmarks.table import rows
 from tests.benchmarks.workload import count_processor_time
 
 _OUTPUT = Path("build", "benchmarks")
+_ENOUGH = 3
 
 
 def _options() -> argparse.Namespace:
@@ -58,20 +62,32 @@ def main() -> None:
 
 def _guard(table: Sequence[Row], machine: Mapping[str, str], options: argparse.Namespace) -> None:
     table = [attrs.evolve(row, rival=None, against="limit") for row in table if row.limit]
-    saves = [row for row in table if row.name.endswith("a save")]
-    stalled = list(stalls(saves, options.rounds)) if options.check else []
+    if options.check:
+        _check(table, options.rounds)
+    else:
+        count_processor_time()
+        _write(BASELINE, machine, list(_outcomes(table, options.rounds, judged=False)), [])
+
+
+def _check(table: Sequence[Row], rounds: int) -> None:
+    if strangers := list(unmatched(table)):
+        sys.exit("\n".join([*strangers, "make the baseline anew, with --baseline"]))
+    stalled = list(stalls([row for row in table if row.name.endswith("a save")], rounds))
     print("processor time, ours and by hand")
     count_processor_time()
-    outcomes = list(_outcomes(table, options.rounds, judged=False))
-    if options.baseline:
-        _write(BASELINE, machine, outcomes, [])
-    elif worse := [*stalled, *regressions(table, outcomes, options.rounds)]:
-        sys.exit("\n".join(worse))
+    curves = [curve for curve in CURVES if curve.guarded]
+    worse = chain(
+        stalled,
+        regressions(table, list(_outcomes(table, rounds, judged=False)), rounds),
+        growing(curves, _growths(curves, quick=True, average=min)),
+    )
+    if found := list(islice(worse, _ENOUGH)):
+        sys.exit("\n".join(found))
 
 
 def _report(table: Sequence[Row], machine: Mapping[str, str], options: argparse.Namespace) -> None:
     outcomes = list(_outcomes(table, options.rounds, judged=True))
-    growths = list(_growths(quick=options.quick)) if options.growth else []
+    growths = list(_growths(CURVES, quick=options.quick)) if options.growth else []
     explained = list(reasons([*outcomes, *growths]))
     for each in explained:
         print(f"{each.name}: {each.why}")
@@ -109,9 +125,11 @@ def _verdict(outcome: Outcome) -> str:
     return f" {outcome.target:>7g}  {'met' if outcome.met else 'not met'}"
 
 
-def _growths(*, quick: bool) -> Iterator[Growth]:
-    for curve in CURVES:
-        growth = measured(curve, quick=quick)
+def _growths(
+    curves: Sequence[Curve], *, quick: bool, average: Average = statistics.median
+) -> Iterator[Growth]:
+    for curve in curves:
+        growth = measured(curve, quick=quick, average=average)
         costs = ", ".join(f"{point.size:,}: {point.cost:,.1f}" for point in growth.points)
         print(
             f"{growth.name} ({growth.unit}) by {growth.along}: {costs}; {growth.growth:.2f}x"

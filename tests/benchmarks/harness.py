@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import attrs
 
-__all__ = ["Outcome", "Row", "measure"]
+__all__ = ["Outcome", "Row", "Sample", "measure"]
 
 Sample = Callable[[], float]
 """Does the work once and returns what one item of it cost, in the unit of the row."""
@@ -17,7 +17,8 @@ class Row:
     """One kind of work, done three ways. `target` is the greatest ratio of ours to the limit.
 
     `against` says where it is not the limit that counts: `rival`, or `absolute` for the figure
-    itself. `note` says what one of the three does that the others do not.
+    itself. `note` says what one of the three does that the others do not. `far` is how many times
+    as large as before the ratio to the limit may become, until the guard takes it for a regression.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Row:
     target: float
     against: str = "limit"
     note: str = ""
+    far: float = 1.5
 
 
 @attrs.frozen(kw_only=True)

@@ -6,7 +6,6 @@ from contextlib import AsyncExitStack
 from uuid import UUID, uuid4
 
 import msgspec
-from sse_starlette.event import JSONServerSentEvent
 
 from dashtam_events.sse import ServerSentEvent, SSEHub
 from tests.benchmarks.harness import Row
@@ -60,6 +59,8 @@ def _encoded_by_hand(times: int) -> float:
 
 def _encoded_by_rival(times: int) -> float:
     """sse-starlette makes JSON of the data when its event is made, so that is in."""
+    from sse_starlette.event import JSONServerSentEvent
+
     ids = [uuid4() for _ in range(times)]
     with timed(times) as cost:
         for event_id in ids:

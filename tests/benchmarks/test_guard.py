@@ -5,11 +5,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import attrs
 import pytest
 
-from tests.benchmarks.guard import regressions, stalls
+from dashtam_events import DomainEvent
+from dashtam_events.codec import EncodedEvent, EventCodec
+from tests.benchmarks import workload
+from tests.benchmarks.growth import Curve, measured
+from tests.benchmarks.guard import growing, regressions, stalls, unmatched
 from tests.benchmarks.harness import Row, measure
-from tests.benchmarks.workload import timed
+from tests.benchmarks.table import rows
+from tests.benchmarks.workload import count_processor_time, timed
 
 
 def row(**least: float) -> dict[str, object]:
@@ -41,28 +47,40 @@ def test_less_is_noise(baseline: Path) -> None:
     assert looked_at(work(29.0), baseline) == []
 
 
-@pytest.mark.parametrize("slow_looks", [1, 2, 10])
+@pytest.mark.parametrize("slow_looks", [1, 2, 5])
 def test_a_single_good_look_acquits(baseline: Path, slow_looks: int) -> None:
     costs = iter([99.0] * 4 * slow_looks + [20.0] * 4)
     noisy = Row(name="work", limit=lambda: 10.0, ours=lambda: next(costs), target=2)
     assert looked_at(noisy, baseline) == []
 
 
-def test_a_row_is_not_looked_at_for_ever(baseline: Path) -> None:
-    costs = iter([99.0] * 4 * 11)
+def test_a_suspect_is_looked_at_five_times_more_and_no_more(baseline: Path) -> None:
+    costs = iter([99.0] * 4 * 6)
     slow = Row(name="work", limit=lambda: 10.0, ours=lambda: next(costs), target=2)
     assert len(looked_at(slow, baseline)) == 1
+    assert next(costs, None) is None
 
 
-def test_what_the_baseline_does_not_know_is_left_out(baseline: Path) -> None:
-    assert looked_at(work(99.0, name="new work"), baseline) == []
+def test_a_row_may_have_a_bound_of_its_own(baseline: Path) -> None:
+    assert looked_at(attrs.evolve(work(25.0), far=1.2), baseline) != []
+    assert looked_at(attrs.evolve(work(23.0), far=1.2), baseline) == []
 
 
-@pytest.mark.parametrize("known", [{"ours": 20.0}, {"ours": 20.0, "limit": 10.0}])
-def test_what_has_no_limit_is_left_out(baseline: Path, known: dict[str, float]) -> None:
-    baseline.write_text(json.dumps({"rows": [row(**known)]}))
-    absolute = Row(name="work", ours=lambda: 99.0, target=120, against="absolute")
-    assert looked_at(absolute, baseline) == []
+def test_each_row_with_a_limit_is_in_the_baseline_and_no_other() -> None:
+    assert list(unmatched(rows(1))) == []
+
+
+def test_a_row_that_is_new_or_has_another_name_is_told_and_so_is_one_that_is_gone(
+    baseline: Path,
+) -> None:
+    assert list(unmatched([work(1.0)], baseline)) == []
+    told = ["new work: is not in the baseline", "work: is in the baseline, and no row"]
+    assert list(unmatched([work(1.0, name="new work")], baseline)) == told
+
+
+def test_a_row_without_a_limit_has_no_baseline(baseline: Path) -> None:
+    absolute = Row(name="import", ours=lambda: 99.0, target=120, against="absolute")
+    assert list(unmatched([work(1.0), absolute], baseline)) == []
 
 
 def test_the_best_round_counts(baseline: Path) -> None:
@@ -88,6 +106,34 @@ def test_a_planted_slowdown_of_real_work_is_found(tmp_path: Path) -> None:
     assert len(looked_at(slow, path)) == 1
 
 
+@pytest.fixture
+def processor_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the guard counts it; undone behind the test."""
+    monkeypatch.setattr(workload._Clock, "now", workload._Clock.now)
+    count_processor_time()
+
+
+@pytest.mark.usefixtures("processor_time")
+def test_a_slowdown_planted_into_the_codec_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (encoding,) = (each for each in rows(1) if each.name == "encode one event")
+    encoding = attrs.evolve(encoding, rival=None)
+    path = tmp_path / "baseline.json"
+    path.write_text(json.dumps({"rows": [attrs.asdict(measure(encoding, 5))]}))
+    assert looked_at(encoding, path) == []
+
+    encode = EventCodec.encode
+
+    def twice(codec: EventCodec, event: DomainEvent) -> EncodedEvent:
+        encode(codec, event)
+        return encode(codec, event)
+
+    monkeypatch.setattr(EventCodec, "encode", twice)
+    (told,) = looked_at(encoding, path)
+    assert told.startswith("encode one event: ")
+
+
 def test_work_that_waits_is_found_by_the_clock() -> None:
     def waits(seconds: float) -> float:
         with timed(1) as cost:
@@ -98,3 +144,30 @@ def test_work_that_waits_is_found_by_the_clock() -> None:
     assert list(stalls([by_hand], 2)) == []
     slow = Row(name="work", limit=lambda: waits(0.001), ours=lambda: waits(0.02), target=2)
     assert len(list(stalls([slow], 2))) == 1
+
+
+def curve(*costs: float) -> Curve:
+    """By turns so much at size 1 and at size 10."""
+    given = iter(costs)
+    return Curve(
+        name="work",
+        along="items",
+        sizes=(1, 10),
+        quick=(1, 10),
+        sample=lambda _size: next(given),
+        rounds=1,
+    )
+
+
+def grown(curve: Curve) -> list[str]:
+    return list(growing([curve], [measured(curve, quick=True)]))
+
+
+def test_a_curve_that_grows_is_found_however_often_it_is_looked_at() -> None:
+    expected = ["work: 3.00 times as much, at most 2 is allowed"]
+    assert grown(curve(*[1.0, 3.0] * 6)) == expected
+
+
+def test_a_curve_is_acquitted_by_the_best_of_its_rounds() -> None:
+    assert grown(curve(1.0, 1.9)) == []
+    assert grown(curve(2.0, 9.0, 3.0, 4.0)) == []

@@ -60,6 +60,24 @@ def test_without_what_it_is_compared_with_no_target_is_met() -> None:
     assert not outcome.met
 
 
+def test_what_another_process_uses_counts_where_processor_time_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(workload._Clock, "now", staticmethod(lambda: 1.0))
+    seconds = iter([7.0, 7.5])
+    with workload.counted_too(lambda: next(seconds)), workload.timed(10) as by_the_clock:
+        pass
+    monkeypatch.setattr(workload._Clock, "now", workload._Clock.now)
+    workload.count_processor_time()
+    with workload.counted_too(lambda: next(seconds)), workload.timed(10) as worked:
+        pass
+    with workload.timed(10) as behind:
+        pass
+    assert by_the_clock == [0]
+    assert 50_000 <= worked[0] < 60_000
+    assert behind[0] < 10_000
+
+
 def test_waiting_costs_time_and_no_processor_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workload._Clock, "now", staticmethod(perf_counter))
     with workload.timed(2) as waited:

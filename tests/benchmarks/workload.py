@@ -1,6 +1,6 @@
 """The work: a connection, one start event and many sync events of five domain fields."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -19,6 +19,8 @@ __all__ = [
     "ConnectionStarted",
     "ConnectionSynced",
     "count_processor_time",
+    "counted_too",
+    "counts_processor_time",
     "scratch",
     "timed",
 ]
@@ -96,6 +98,7 @@ class _Clock:
     """What samples are timed by: seconds as they pass, or those of this process's processors."""
 
     now = staticmethod(perf_counter)
+    elsewhere = staticmethod(lambda: 0.0)
 
 
 def count_processor_time() -> None:
@@ -103,10 +106,29 @@ def count_processor_time() -> None:
     _Clock.now = staticmethod(process_time)
 
 
+def counts_processor_time() -> bool:
+    """True from then on."""
+    return _Clock.now is process_time
+
+
+@contextmanager
+def counted_too(elsewhere: Callable[[], float]) -> Iterator[None]:
+    """While processor time is counted, so are these seconds, which another process has used."""
+    before = _Clock.elsewhere
+    if counts_processor_time():
+        _Clock.elsewhere = staticmethod(elsewhere)
+    try:
+        yield
+    finally:
+        _Clock.elsewhere = staticmethod(before)
+
+
 @contextmanager
 def timed(items: int) -> Iterator[list[float]]:
     """Microseconds an item of the block, as the only element of the list, when it has ended."""
     taken: list[float] = []
+    elsewhere = _Clock.elsewhere()  # first, and last: to look takes a while
     begun = _Clock.now()
     yield taken
-    taken.append((_Clock.now() - begun) / items * 1e6)
+    here = _Clock.now() - begun
+    taken.append((here + _Clock.elsewhere() - elsewhere) / items * 1e6)

@@ -9,7 +9,7 @@ from tests.benchmarks.growth import Curve
 
 __all__ = ["OF_MEMORY"]
 
-_SIZES, _QUICK = (10_000, 100_000, 1_000_000), (1_000, 10_000)
+_SIZES, _QUICK = (10_000, 100_000, 1_000_000), (10_000, 50_000)
 
 
 def _peak(way: str) -> Callable[[int], float]:

@@ -160,6 +160,7 @@ OF_TELLING = (
         sizes=(1, 4, 16, 64),
         quick=(1, 16, 64),
         sample=_follow,
+        guarded=False,
     ),
     Curve(
         name="tell a listener through a hub",

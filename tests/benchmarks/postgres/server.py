@@ -6,18 +6,21 @@ import tempfile
 import warnings
 from functools import cache
 from itertools import count
+from typing import Any
 
 import asyncpg
 
-__all__ = ["CONNECTIONS", "address", "new_schema", "server_version"]
+from tests.benchmarks.postgres.processes import Children
+
+__all__ = ["CONNECTIONS", "address", "new_schema", "processor_seconds", "server_version"]
 
 CONNECTIONS = 32
 _numbers = count(1)
 
 
 @cache
-def address() -> str:
-    """The address of a server that is started once and runs until this process ends."""
+def _server() -> Any:
+    """Started once, it runs until this process ends."""
     with warnings.catch_warnings():
         # It says where it keeps its sockets.
         warnings.simplefilter("ignore")
@@ -27,7 +30,22 @@ def address() -> str:
         server = get_server(folder.name, cleanup_mode="stop")
     atexit.register(folder.cleanup)
     atexit.register(server.cleanup)
-    return str(server.get_uri())
+    return server
+
+
+@cache
+def _children() -> Children:
+    return Children(_server().get_pid())
+
+
+def address() -> str:
+    """The address of a server that is started when it is first asked for."""
+    return str(_server().get_uri())
+
+
+def processor_seconds() -> float:
+    """What its processes have used of the processors, from some moment on."""
+    return _children().seconds()
 
 
 def new_schema(kind: str) -> str:
