@@ -13,6 +13,7 @@ from tests.benchmarks.growth import Growth, Point
 from tests.benchmarks.harness import Outcome
 from tests.benchmarks.page import write_page
 from tests.benchmarks.parts import PARTS, Part
+from tests.benchmarks.parts.part import completed
 from tests.benchmarks.reasons import REASONS, reasons
 
 FAST = Outcome(
@@ -116,10 +117,22 @@ def test_a_picture_can_be_read_on_both_backgrounds() -> None:
         assert '<rect class="page"' in picture
 
 
-def test_a_reason_is_one_for_a_row_or_a_curve() -> None:
+def test_what_is_explained_is_a_row_or_a_curve() -> None:
     # The rivals, which the rows load, are not there where the suite runs.
     folder = Path(__file__).parent
     files = [folder / "table.py", folder / "sse_rows.py", folder / "postgres" / "rows.py"]
     sources = "".join(file.read_text() for file in files)
     curves = {curve.name for curve in CURVES}
     assert all(f'name="{name}"' in sources for name in REASONS.keys() - curves)
+    assert PARTS.keys() <= REASONS.keys()
+
+
+def test_what_is_left_of_the_whole_is_a_part_too() -> None:
+    assert completed([Part("a", 1.0), Part("b", 2.5)], "rest", 5.0)[-1] == Part("rest", 1.5)
+
+
+@pytest.mark.parametrize("name", [name for name in PARTS if "append" not in name])
+def test_parts_are_measured_whenever_they_are_asked_for(name: str) -> None:
+    parts = PARTS[name]()
+    assert len({part.name for part in parts}) == len(parts) > 2
+    assert sum(part.cost for part in parts) > 0
