@@ -2,13 +2,13 @@
 
 import logging
 import traceback
-from collections.abc import Mapping
 
+from dashtam_events._told import log_told
 from dashtam_events.bus._subscription import Subscription
 from dashtam_events.errors import InvalidEventClass
 from dashtam_events.event import DomainEvent, spec_of
 
-__all__ = ["log_failure", "log_told", "log_undelivered", "name_of"]
+__all__ = ["log_failure", "log_undelivered", "name_of"]
 
 
 def log_failure(
@@ -43,24 +43,6 @@ def name_of(event: DomainEvent) -> str:
         return spec_of(type(event)).name
     except InvalidEventClass:
         return type(event).__name__
-
-
-def log_told(
-    logger: logging.Logger, level: int, message: str, facts: Mapping[str, object], told: str
-) -> None:
-    """Log a message with its facts as fields, and in a sentence below it.
-
-    The message stays one name, to be searched and counted by. A formatter that knows nothing of
-    the fields prints the sentence all the same, as it prints a stack.
-    """
-    if not logger.isEnabledFor(level):
-        return
-    path, line, caller, _ = logger.findCaller()
-    sentence = told.format_map(facts)
-    record = logger.makeRecord(
-        logger.name, level, path, line, message, (), None, caller, facts, sentence
-    )
-    logger.handle(record)
 
 
 def _where(error: BaseException) -> str:

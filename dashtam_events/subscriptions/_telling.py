@@ -2,7 +2,7 @@
 
 import logging
 
-from dashtam_events.bus._failure import log_told
+from dashtam_events._told import log_told
 from dashtam_events.recorded import Position
 from dashtam_events.subscriptions._batches import Item, type_of
 from dashtam_events.subscriptions.checkpoint import ParkedEvent

@@ -57,6 +57,9 @@ async def test_an_address_that_nobody_listens_at_is_reported_once(
     assert (said.levelname, said.getMessage()) == ("WARNING", "store_not_listening")
     assert said.store == f"postgresql://127.0.0.1:1/db ({schema})"
     assert said.error.startswith(f"{said.store}: the server cannot be reached: ")
+    assert (
+        said.stack_info == f"new events are looked for now and then, and not heard of: {said.error}"
+    )
     assert "canary" not in str(said.__dict__)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
+from dashtam_events._told import log_told
 from dashtam_events.errors import StoreError
 from dashtam_events.store._arrivals import Arrivals
 from dashtam_events.store.postgres._failures import FOREIGN
@@ -104,12 +105,14 @@ class Listener:
         if not self._is_deaf:
             self._is_deaf = True
             facts = {"store": server.shown, "error": str(error)}
-            _LOGGER.warning("store_not_listening", extra=facts)
+            told = "new events are looked for now and then, and not heard of: {error}"
+            log_told(_LOGGER, logging.WARNING, "store_not_listening", facts, told)
 
     def _say_back(self, server: Server) -> None:
         if self._is_deaf:
             self._is_deaf = False
-            _LOGGER.info("store_listening_again", extra={"store": server.shown})
+            told = "new events of {store} are heard of again"
+            log_told(_LOGGER, logging.INFO, "store_listening_again", {"store": server.shown}, told)
 
     def _hear(self, _connection: Any, _process: int, _channel: str, said: str) -> None:
         if _POSITION.fullmatch(said):

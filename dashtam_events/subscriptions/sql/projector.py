@@ -6,7 +6,7 @@ import logging
 from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dashtam_events.bus._failure import log_told
+from dashtam_events._told import log_told
 from dashtam_events.recorded import Position, RecordedEvent
 from dashtam_events.store.protocol import EventStore
 from dashtam_events.subscriptions._batches import Batch, Filter, Item, Unreadable
