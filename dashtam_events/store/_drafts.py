@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from uuid import UUID
 
-import attrs
+import msgspec
 
 from dashtam_events.errors import DuplicateEvent, VersionConflict
 from dashtam_events.store.protocol import ANY, EXISTS, NO_STREAM, Append
@@ -33,8 +33,7 @@ _OTHER_CONTENT = "is stored already, with other content"
 _TWICE = "stands twice in this append"
 
 
-@attrs.frozen(kw_only=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An append in encoded form: all of its rows except where they will stand."""
 
     append: Append
@@ -51,8 +50,7 @@ class Draft:
         ]
 
 
-@attrs.frozen(kw_only=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The rows of each append, as they stand in the store; `repeated` where they stood before."""
 
     rows: tuple[list[Row], ...]
@@ -116,9 +114,7 @@ def _same(cell: Cell, row: Row) -> bool:
 
 
 def refuse_twins(drafts: tuple[Draft, ...]) -> None:
-    seen: set[bytes] = set()
-    for draft in drafts:
-        for event_id, *_ in draft.cells:
-            if event_id in seen:
-                raise DuplicateEvent(UUID(bytes=event_id), _TWICE)
-            seen.add(event_id)
+    ids = ids_of(drafts)
+    if len(set(ids)) < len(ids):
+        twin = next(one for place, one in enumerate(ids) if one in ids[:place])
+        raise DuplicateEvent(UUID(bytes=twin), _TWICE)

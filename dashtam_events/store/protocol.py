@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 import attrs
+import msgspec
 
 from dashtam_events._frozen import EMPTY, FrozenDict
 from dashtam_events.event import DomainEvent
@@ -55,7 +56,7 @@ def _as_metadata(given: MetadataLike) -> EventMetadata:
 
 
 def _bytes_or_none(attachments: Mapping[str, bytes | None]) -> Mapping[str, bytes | None]:
-    return FrozenDict(attachments)
+    return attachments if attachments is EMPTY else FrozenDict(attachments)
 
 
 def check_stream(stream: StreamId) -> None:
@@ -107,8 +108,7 @@ class Append:
             raise ValueError("nothing to append: give at least one event")
 
 
-@attrs.frozen(kw_only=True)
-class AppendResult:
+class AppendResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What an append stored; `version` and `position` are those of its last event."""
 
     recorded: tuple[RecordedEvent, ...]

@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import Sequence
 
-import attrs
+import msgspec
 
 from dashtam_events.store._rows import Draft, Scribe, Stored
 from dashtam_events.store.sqlite._failures import meaning
@@ -14,8 +14,7 @@ from dashtam_events.store.sqlite._writing import Outcome, Pen
 __all__ = ["Committer", "Job"]
 
 
-@attrs.frozen(eq=False)
-class Job:
+class Job(msgspec.Struct, frozen=True, eq=False, gc=False):
     """An append that was accepted: its drafts, and whom to tell what became of them."""
 
     drafts: tuple[Draft, ...]

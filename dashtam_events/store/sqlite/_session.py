@@ -64,9 +64,9 @@ class Session:
         if self._writer is not None:
             self._writer.finish()
 
-    async def submit(self, drafts: tuple[Draft, ...]) -> Stored:
-        """Write the drafts: what stands afterwards."""
-        return await self.check_writable().submit(drafts)
+    def submit(self, drafts: tuple[Draft, ...]) -> asyncio.Future[Stored]:
+        """Write the drafts: what stands afterwards. Raises as `check_writable`."""
+        return self.check_writable().submit(drafts)
 
     def check_writable(self) -> WriterThread:
         """The thread that writes. Raises where the store is closed, or opened for reading only."""
