@@ -134,7 +134,7 @@ class Scribe:
         `stream` is where they stand, where the rows themselves do not say.
         """
         events: list[RecordedEvent] = []
-        decode = self._codec.decode
+        decode, one = self._codec.decode, None if stream is None else _stream(stream)
         for position, id_, named, version, name, schema, subject, instant, data, metadata in rows:
             try:
                 event = decode(EncodedEvent(name, schema, data, subject))
@@ -143,8 +143,8 @@ class Scribe:
                 if version < 1:
                     raise _damage("version", "a number from 1")
                 recorded = RecordedEvent(
-                    position=Position(position),
-                    stream=_stream(stream or named),
+                    position=position,  # type: ignore[arg-type]  # a call of Position is dear here
+                    stream=one or _stream(named),
                     version=version,
                     recorded_at=_time(instant),
                     event=event,
