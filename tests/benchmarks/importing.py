@@ -18,7 +18,7 @@ print((now() - begun) * 1e3)
 """
 
 
-def import_time(modules: str, *, runs: int = 5) -> float:
+def import_time(modules: str, *, runs: int = 3) -> float:
     """Milliseconds that `import` of these takes behind `import asyncio`: the median of a few.
 
     Where processor time is counted it is that of the new process, and the least: nothing in it

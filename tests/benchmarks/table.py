@@ -146,7 +146,7 @@ def _object_rows(scale: int) -> list[Row]:
             against="absolute",
             note="By hand it is what the other rows import by hand: attrs, msgspec, uuid-utils and "
             "some modules of the standard library, the heaviest of them `sqlite3`.",
-            far=1.2,
+            far=1.1,
         ),
     ]
 
