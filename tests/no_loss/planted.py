@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any, ClassVar, Self
 
 import attrs
+from msgspec.structs import replace
 
 from dashtam_events.errors import VersionConflict
 from dashtam_events.recorded import Position, RecordedEvent
@@ -72,9 +73,9 @@ class TornStore(InMemoryEventStore):
         if more or len(draft.cells) == 1:
             return await super()._store(drafts)
         behind = attrs.evolve(draft.append, expected=ANY)
-        first = await super()._store((attrs.evolve(draft, cells=draft.cells[:1]),))
+        first = await super()._store((replace(draft, cells=draft.cells[:1]),))
         await asyncio.sleep(0)
-        rest = attrs.evolve(draft, append=behind, cells=draft.cells[1:])
+        rest = replace(draft, append=behind, cells=draft.cells[1:])
         second = await super()._store((rest,))
         return Stored(rows=(first.rows[0] + second.rows[0],), repeated=False)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 import pytest
+from msgspec.structs import replace
 
 from dashtam_events.recorded import Position, RecordedEvent
 from dashtam_events.store import ANY, InMemoryEventStore
@@ -33,7 +34,7 @@ class CarelessStore(InMemoryEventStore):
 
     async def _store(self, drafts: tuple[Draft, ...]) -> Stored:
         careless = [
-            attrs.evolve(draft, append=attrs.evolve(draft.append, expected=ANY)) for draft in drafts
+            replace(draft, append=attrs.evolve(draft.append, expected=ANY)) for draft in drafts
         ]
         return await super()._store(tuple(careless))
 
