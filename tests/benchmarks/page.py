@@ -5,7 +5,7 @@ from datetime import date
 from pathlib import Path
 
 from tests.benchmarks.charts import bars, lines, told
-from tests.benchmarks.growth import Growth
+from tests.benchmarks.growth import Growth, Point
 from tests.benchmarks.harness import Outcome
 from tests.benchmarks.parts import Part
 from tests.benchmarks.reasons import Reason
@@ -20,26 +20,29 @@ rival is `eventsourcing`, in the fastest form that its documentation shows, whic
 as fast as its default: events and aggregates are msgspec structs that functions make, and psycopg's
 C library calls a function of the database. For handlers it is `blinker`, for Server-Sent Events
 `sse-starlette`. All are as durable: SQLite with `synchronous=FULL`, PostgreSQL with `fsync`. The
-figures are medians, the spread is the distance between the quartiles of ours, and the ratio is ours
-to the limit, or to the rival where the target says so. Machines differ, so look at the ratios.
+figures are medians, and the spread is the distance between the quartiles of ours. The last columns
+are how many times the limit, and the rival, ours costs. Machines differ, so look at those.
 """
 _AGAIN = """
 Run it yourself, in a checkout: `nox -s bench`, or `nox -s bench -- --quick` for a first look. It
-writes its figures and this page into `build/benchmarks`; with `-- --growth --page docs/pages` it
-writes this page anew.
+writes this page into `build/benchmarks`; with `-- --growth --page docs/pages` it writes this page
+anew. The figures behind this one are in [benchmarks.json](benchmarks/benchmarks.json).
 """
 _DIFFERENCES = """
 ## Where guarantees differ
 
 By hand it is only checked that times have a zone. Ours checks every value that it writes and
 reads, knows an append that is repeated, keeps metadata, and finds events by type and by subject
-through indexes. The rival is asked for nothing more than it gives by default.
+through indexes. The rival is asked for nothing more than its fastest form gives: its times may be
+without a zone, and what it reads is not compared with what it would write.
 """
 _GROWTH = """
 ## How cost grows
 
-What should be flat is flat where the last figure is at most as many times the first as is allowed.
-Costs are drawn from zero up; sizes are spaced evenly. A consumer group has one member here, which
+What should be flat is flat where no figure is more times the least before it than is allowed. What
+one event in ten thousand costs to find is compared with reading as many that stand in a row, which
+is the figure behind it: without an index it would cost too much at every size. Costs are drawn from
+zero up; sizes are spaced evenly. A consumer group has one member here, which
 holds all the partitions and keeps a checkpoint for each. In a SQLite file, where one writes at a
 time, 64 partitions cost several times as much as one; keep few there.
 """
@@ -84,15 +87,16 @@ def _picture(name: str, instead: str) -> str:
 
 
 def _table(outcomes: Sequence[Outcome]) -> Iterator[str]:
-    yield "| work | unit | limit | rival | ours | spread | ratio | target |"
-    yield "|---|---|" + "---:|" * 6
+    yield "| work | unit | limit | rival | ours | spread | to limit | to rival | target |"
+    yield "|---|---|" + "---:|" * 7
     for each in outcomes:
         costs = " | ".join(map(_figure, (each.limit, each.rival, each.ours, each.spread)))
-        yield f"| {each.name} | {each.unit} | {costs} | {_ratio(each)} | {_target(each)} |"
+        ratios = " | ".join(_times(each.ours, other) for other in (each.limit, each.rival))
+        yield f"| {each.name} | {each.unit} | {costs} | {ratios} | {_target(each)} |"
 
 
-def _ratio(outcome: Outcome) -> str:
-    return "" if outcome.against == "absolute" else f"{outcome.ratio:.2f}"
+def _times(cost: float, other: float | None) -> str:
+    return "" if other is None else f"{cost / other:.2f}"
 
 
 def _target(outcome: Outcome) -> str:
@@ -122,7 +126,7 @@ def _growth(growths: Sequence[Growth], reasons: Sequence[Reason]) -> Iterator[st
     yield "| what | unit | by | cost | grows | at most |"
     yield "|---|---|---|---|---:|---:|"
     for each in growths:
-        costs = ", ".join(f"{point.size:,}: {_figure(point.cost)}" for point in each.points)
+        costs = ", ".join(f"{point.size:,}: {_cost(point)}" for point in each.points)
         allowed = f"{each.most:g}{'' if each.met else ', not met'}"
         yield (
             f"| {each.name} | {each.unit} | {each.along} | {costs} | {each.growth:.2f} "
@@ -131,6 +135,11 @@ def _growth(growths: Sequence[Growth], reasons: Sequence[Reason]) -> Iterator[st
     yield from _why(growths, reasons)
     for number, each in enumerate(growths, start=1):
         yield _picture(f"growth-{number}", told(each))
+
+
+def _cost(point: Point) -> str:
+    beside = "" if point.plain is None else f" ({_figure(point.plain)} in a row)"
+    return f"{_figure(point.cost)}{beside}"
 
 
 def _figure(value: float | None) -> str:
