@@ -27,6 +27,8 @@ _AGAIN = """
 Run it yourself, in a checkout: `nox -s bench`, or `nox -s bench -- --quick` for a first look. It
 writes this page into `build/benchmarks`; with `-- --growth --page docs/pages` it writes this page
 anew. The figures behind this one are in [benchmarks.json](benchmarks/benchmarks.json).
+With `-- --quick --check`, as continuous integration runs it, it fails where a ratio to the limit is
+half as much again as it was, or a cost grows by more than is allowed.
 """
 _DIFFERENCES = """
 ## Where guarantees differ
@@ -41,10 +43,10 @@ _GROWTH = """
 
 What should be flat is flat where no figure is more times the least before it than is allowed. What
 one event in ten thousand costs to find is compared with reading as many that stand in a row, which
-is the figure behind it: without an index it would cost too much at every size. Costs are drawn from
-zero up; sizes are spaced evenly. A consumer group has one member here, which
-holds all the partitions and keeps a checkpoint for each. In a SQLite file, where one writes at a
-time, 64 partitions cost several times as much as one; keep few there.
+is the figure beside it: without an index it would cost too much at every size. Costs are drawn
+from zero up; sizes are spaced evenly. A consumer group has one member here, which holds all the
+partitions and keeps a checkpoint for each. In a SQLite file, where one writes at a time, 64
+partitions cost several times as much as one; keep few there.
 """
 
 
@@ -138,7 +140,7 @@ def _growth(growths: Sequence[Growth], reasons: Sequence[Reason]) -> Iterator[st
 
 
 def _cost(point: Point) -> str:
-    beside = "" if point.plain is None else f" ({_figure(point.plain)} in a row)"
+    beside = "" if point.plain is None else f" beside {_figure(point.plain)}"
     return f"{_figure(point.cost)}{beside}"
 
 

@@ -83,6 +83,12 @@ def test_a_curve_that_grows_is_explained_where_curves_are(tmp_path: Path) -> Non
     assert "1.50 | 1.2, not met |" in text
 
 
+def test_what_a_curve_is_compared_with_stands_beside_it(tmp_path: Path) -> None:
+    points = (Point(10, 3.0, 2.0), Point(100, 4.0, 2.5))
+    text = page(tmp_path, [FAST], [attrs.evolve(GROWTH, points=points)])
+    assert "| 10: 3 beside 2, 100: 4 beside 2.5 | 1.60 | 2 |" in text
+
+
 def test_what_nobody_has_looked_into_is_said_to_be_so(written: str) -> None:
     assert "**slow** is not within its target: it was over it in this run" in written
 
