@@ -4,8 +4,8 @@ It counts processor time, also that of the database's server where a row has one
 best rounds: on a machine that others keep busy both are nearly what they are on a quiet one.
 Waiting shows by the clock alone, within wide bounds. Curves have bounds of their own.
 
-What is over its bound is a suspect, which is measured again, up to five times, until the best of
-all rounds acquit it. So a check that fails may take a minute longer, and no more.
+What is over its bound is a suspect, which is measured again, at most five times, until the best of
+all rounds acquit it.
 """
 
 import json
