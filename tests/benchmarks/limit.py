@@ -1,5 +1,6 @@
 """The limit: the same work by hand, on the same driver, with nothing around it."""
 
+import asyncio
 import sqlite3
 import sys
 import tracemalloc
@@ -7,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from uuid import UUID
 
 import attrs
@@ -18,11 +21,11 @@ from tests.benchmarks.workload import FIELDS, REBUILDS, scratch, timed
 
 __all__ = [
     "append",
+    "concurrent",
     "construct",
     "decode",
     "decoder",
     "encode",
-    "grouped",
     "memory",
     "publish",
     "read_log",
@@ -38,6 +41,8 @@ _SCHEMA = """
 """
 _INSERT = "INSERT INTO events (event_id, stream, version, type, data) VALUES (?, ?, ?, ?, ?)"
 _encoder = msgspec.json.Encoder()
+_Row = tuple[bytes, str, int, str, bytes]
+_Save = tuple[_Row, asyncio.Future[None]]
 
 
 def _has_zone(_instance: object, attribute: "attrs.Attribute[datetime]", value: datetime) -> None:
@@ -65,14 +70,14 @@ def _made() -> _Plain:
 
 
 def _open(folder: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(folder / "limit.db", isolation_level=None)
+    connection = sqlite3.connect(folder / "limit.db", isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute(_SCHEMA)
     return connection
 
 
-def rows(stream: str, after: int, count: int) -> list[tuple[bytes, str, int, str, bytes]]:
+def rows(stream: str, after: int, count: int) -> list[_Row]:
     """Events of a stream, built and encoded: id, stream, version, type and data."""
     made = [_made() for _ in range(count)]
     return [
@@ -94,18 +99,54 @@ def append(saves: int, per_save: int) -> float:
     return cost[0]
 
 
-def grouped(commits: int, saves: int) -> float:
-    """Saves of one event each, so many to a commit."""
+async def concurrent(tasks: int, saves: int) -> float:
+    """Many tasks, each saving one event at a time; a thread commits what waits together."""
+
+    async def one(writer: "_Writer", stream: str) -> None:
+        for version in range(saves):
+            await writer.save(rows(stream, version, 1)[0])
+
     with scratch() as folder:
-        connection = _open(folder)
-        with timed(commits * saves) as cost:
-            for commit in range(commits):
-                connection.execute("BEGIN IMMEDIATE")
-                for save in range(saves):
-                    connection.execute(_INSERT, rows(f"s{save}", commit, 1)[0])
-                connection.execute("COMMIT")
-        connection.close()
+        writer = _Writer(folder)
+        with timed(tasks * saves) as cost:
+            await asyncio.gather(*(one(writer, f"s{task}") for task in range(tasks)))
+        writer.close()
     return cost[0]
+
+
+class _Writer:
+    """Takes whatever waits, commits it in one transaction, and tells everybody."""
+
+    def __init__(self, folder: Path) -> None:
+        self._connection, self._waiting = _open(folder), SimpleQueue[_Save | None]()
+        self._thread = Thread(target=self._run)
+        self._thread.start()
+
+    def save(self, row: _Row) -> asyncio.Future[None]:
+        saved: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.put((row, saved))
+        return saved
+
+    def close(self) -> None:
+        self._waiting.put(None)
+        self._thread.join()
+        self._connection.close()
+
+    def _run(self) -> None:
+        connection = self._connection
+        while (save := self._waiting.get()) is not None:
+            saves = [save]
+            while not self._waiting.empty():
+                saves += filter(None, [self._waiting.get()])
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany(_INSERT, [row for row, _ in saves])
+            connection.execute("COMMIT")
+            save[1].get_loop().call_soon_threadsafe(_tell, saves)
+
+
+def _tell(saves: "list[_Save]") -> None:
+    for _, saved in saves:
+        saved.set_result(None)
 
 
 def _filled(folder: Path, events: int) -> sqlite3.Connection:

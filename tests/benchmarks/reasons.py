@@ -46,11 +46,11 @@ REASONS: dict[str, str] = {
     "SQLite append, 10 events a save": _THREAD,
     "SQLite append, 1 event a save": _THREAD,
     "SQLite append, 50 tasks at once": (
-        "by hand it is known which fifty saves belong together, the loop stands still, and nobody "
-        "waits to be told. Ours commits what waits by the time that the commit before has ended. "
-        "Each save is made by a task of its own, which has to be woken up, and hears what was "
-        "recorded; each can be refused without the others, which is what its savepoint is for; "
-        "and the loop and the thread that writes wake each other."
+        "the commit is shared, as by hand, and what remains is done for each save alone: its "
+        "arguments are checked and its values looked at, the head of its stream is compared with "
+        "what it expects, so that it can be refused without the others, two more indexes are "
+        "kept, and its task hears what was recorded. The loop and the thread that writes take "
+        "turns, and no processor works while the other does."
     ),
     "rebuild an aggregate of 1,000 events": _READING,
     "read the whole log, decoded": _READING,

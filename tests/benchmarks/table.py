@@ -45,11 +45,11 @@ def _sqlite_rows(scale: int) -> list[Row]:
         ),
         Row(
             name="SQLite append, 50 tasks at once",
-            limit=lambda: limit.grouped(4 * scale, saves=50),
+            limit=lambda: asyncio.run(limit.concurrent(50, 4 * scale)),
             ours=lambda: asyncio.run(ours.concurrent(50, 4 * scale)),
             target=1.5,
-            note="By hand one transaction takes fifty saves that are known beforehand. The rival "
-            "would block the loop for the length of each save, one after the other.",
+            note="By hand a thread commits what waits, too, and each save is that of a task. The "
+            "rival would block the loop for the length of each save, one after the other.",
         ),
         Row(
             name="rebuild an aggregate of 1,000 events",
@@ -125,8 +125,8 @@ def _object_rows(scale: int) -> list[Row]:
             rival=lambda: _rival().construct(times // 10),
             ours=lambda: ours.construct(times),
             target=1.2,
-            note="Ours refuses naive datetimes. The rival applies the event as well, having no "
-            "other way to make one.",
+            note="Ours refuses naive datetimes. The rival's event has no id but its place in its "
+            "aggregate.",
         ),
         Row(
             name="memory of a decoded event",
