@@ -1,9 +1,9 @@
 """`python -m tests.benchmarks [--quick] [--growth] [--check]`: measure, print, keep.
 
-It writes `benchmarks.json`, and the page with its charts, into a folder. With `--check` it
+It writes the page, with its charts and figures beside it, into a folder. With `--check` it
 measures processor time (and, for appends, waiting), also of how cost grows, writes nothing, and
-fails where something has become slow; what it compares with is measured by `--baseline`. It ends at
-the third thing that it finds.
+fails where something has become slow; what it compares with is measured by `--baseline`. A suspect
+is measured at most six times, and the third that is found guilty ends it.
 """
 
 import argparse
@@ -96,7 +96,8 @@ def _report(table: Sequence[Row], machine: Mapping[str, str], options: argparse.
     options.page.mkdir(parents=True, exist_ok=True)
     today = date.today()  # noqa: DTZ011  # of the reader's calendar
     write_page(options.page, machine, outcomes, growths, explained, today=today)
-    _write(options.json or options.page / "benchmarks.json", machine, outcomes, growths)
+    beside = options.page / "benchmarks" / "benchmarks.json"  # where the page says
+    _write(options.json or beside, machine, outcomes, growths)
 
 
 def _outcomes(table: Sequence[Row], rounds: int, *, judged: bool) -> Iterator[Outcome]:
