@@ -51,6 +51,10 @@ def test_what_rises_and_falls_again_has_grown() -> None:
     assert growth(1.0, 9.0, 1.0).growth == 9
 
 
+def test_what_grows_little_by_little_has_grown_by_all_of_it() -> None:
+    assert growth(1.0, 1.5, 2.1).growth == 2.1
+
+
 def test_what_is_dear_where_it_is_small_hides_nothing() -> None:
     assert growth(9.0, 1.0, 3.0, 2.0).growth == 3
     assert growth(9.0, 2.0, 1.0).growth == 0.5

@@ -49,7 +49,7 @@ def test_less_is_noise(baseline: Path) -> None:
 
 @pytest.mark.parametrize("slow_looks", [1, 2, 5])
 def test_a_single_good_look_acquits(baseline: Path, slow_looks: int) -> None:
-    costs = iter([99.0] * 4 * slow_looks + [20.0] * 4)
+    costs = iter([31.0] * 4 * slow_looks + [20.0] * 4)
     noisy = Row(name="work", limit=lambda: 10.0, ours=lambda: next(costs), target=2)
     assert looked_at(noisy, baseline) == []
 
