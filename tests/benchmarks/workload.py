@@ -55,7 +55,7 @@ class ConnectionSynced(DomainEvent):
     note: str
 
 
-REBUILDS = 5
+REBUILDS = 20
 """How often an aggregate is rebuilt in a sample, over one connection."""
 BENCH = EventRegistry([ConnectionStarted, ConnectionSynced])
 
