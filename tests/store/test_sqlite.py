@@ -165,6 +165,34 @@ async def test_nothing_is_left_behind(path: Path) -> None:
     gc.collect()  # an open connection would warn, and a warning is an error here
 
 
+async def test_reading_takes_no_more_threads_than_it_needs_and_four_at_the_most(
+    store: SQLiteEventStore,
+) -> None:
+    def threads() -> int:
+        return sum("reader" in thread.name for thread in threading.enumerate())
+
+    assert threads() == 0
+    for _ in range(3):
+        await log_of(store)
+    assert threads() == 1
+    await asyncio.gather(*(log_of(store) for _ in range(50)))
+    assert threads() == 4
+
+
+async def test_a_question_that_is_given_up_leaves_its_thread_to_the_next(
+    store: SQLiteEventStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    await store.append(a_stream(), lit())
+    for _ in range(10):
+        given_up = [asyncio.create_task(log_of(store)) for _ in range(8)]
+        await asyncio.sleep(0)
+        for task in given_up:
+            task.cancel()
+        await asyncio.gather(*given_up, return_exceptions=True)
+    assert len(await log_of(store)) == 1
+    assert not caplog.records  # the loop logs what it cannot raise
+
+
 async def test_polling_ends_with_the_last_who_waits(store: SQLiteEventStore) -> None:
     tasks = len(asyncio.all_tasks())
     for _ in range(3):

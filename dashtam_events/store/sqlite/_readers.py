@@ -5,7 +5,6 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from queue import SimpleQueue
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -65,21 +64,27 @@ class Readers:
             del asked  # what was answered is not kept while nothing is asked
 
     def _serve(self, question: _Question, future: asyncio.Future[Any]) -> None:
-        if future.cancelled():
-            tell: Callable[[], Any] = future.cancel
-        else:
+        answer: Any = None
+        error: BaseException | None = None
+        if not future.cancelled():
             try:
-                tell = partial(future.set_result, self._answer(question))
-            except BaseException as error:  # noqa: BLE001  # told to whoever asked
-                tell = partial(future.set_exception, error)
+                answer = self._answer(question)
+            except BaseException as raised:  # noqa: BLE001  # told to whoever asked
+                error = raised
         # Where the loop is gone, so is everybody who could be told.
         with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._deliver, future, tell)
+            self._loop.call_soon_threadsafe(self._deliver, future, answer, error)
 
-    def _deliver(self, future: asyncio.Future[Any], tell: Callable[[], Any]) -> None:
+    def _deliver(
+        self, future: asyncio.Future[Any], answer: Any, error: BaseException | None
+    ) -> None:
         self._unanswered -= 1
-        if not future.done():
-            tell()
+        if future.done():
+            return
+        if error is None:
+            future.set_result(answer)
+        else:
+            future.set_exception(error)
 
     def _answer(self, question: _Question) -> Any:
         if self._look:
