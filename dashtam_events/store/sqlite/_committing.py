@@ -14,7 +14,7 @@ from dashtam_events.store.sqlite._writing import Outcome, Pen
 __all__ = ["Committer", "Job"]
 
 
-class Job(msgspec.Struct, frozen=True, eq=False, gc=False):
+class Job(msgspec.Struct, frozen=True, eq=False):
     """An append that was accepted: its drafts, and whom to tell what became of them."""
 
     drafts: tuple[Draft, ...]
