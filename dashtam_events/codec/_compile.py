@@ -94,7 +94,8 @@ class Forms:
         def decode(raw: Any) -> Any:
             return self._made[cls].decode(raw)
 
-        return Form(encode=encode, decode=decode)
+        # Whether msgspec reads the class just so is not known yet.
+        return Form(encode=encode, decode=decode, fast=False)
 
     def _hooked(self, kind: Any, converter: "cattrs.Converter | None") -> Form | None:
         """The form made of the user's own hooks; None where there are none for this type."""

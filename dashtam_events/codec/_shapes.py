@@ -8,7 +8,7 @@ import msgspec
 
 from dashtam_events._frozen import FrozenDict
 from dashtam_events.codec._forms import Form, Mismatch, placed
-from dashtam_events.codec._leaves import text
+from dashtam_events.codec._leaves import LEAVES, text
 
 __all__ = ["choice", "enum", "frozen_set", "mapping", "optional", "tuple_of", "tuple_with"]
 
@@ -31,9 +31,11 @@ def optional(inner: Form) -> Form:
 
 
 def enum(cls: type[Enum]) -> Form | None:
-    """The members of an enum, written as their values; None unless those are str or int."""
+    """The members of an enum, written as their values; None unless all can be read back."""
     members = {(type(member.value), member.value): member for member in cls}
     if issubclass(cls, Flag) or {kind for kind, _ in members} - {str, int}:
+        return None
+    if not all(_is_kept(value) for _, value in members):
         return None
     expected = f"a value of {cls.__name__}"
 
@@ -51,8 +53,10 @@ def enum(cls: type[Enum]) -> Form | None:
 
 
 def choice(values: tuple[Any, ...]) -> Form | None:
-    """One of some literals; None unless each of them is a str, an int, a bool or None."""
+    """One of some literals; None unless each is text, an integer, a bool or None, and kept."""
     if {type(value) for value in values} - {str, int, bool, type(None)}:
+        return None
+    if not all(map(_is_kept, values)):
         return None
     allowed = {(type(value), value) for value in values}
     expected = f"one of {', '.join(map(repr, values))}"
@@ -63,6 +67,15 @@ def choice(values: tuple[Any, ...]) -> Form | None:
         return value
 
     return Form(encode=checked, decode=checked, flat=True)
+
+
+def _is_kept(value: Any) -> bool:
+    """Whether what is written of it can be read back."""
+    try:
+        LEAVES[type(value)].encode(value)
+    except Mismatch:
+        return False
+    return True
 
 
 def tuple_of(inner: Form) -> Form:

@@ -41,6 +41,9 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     cells: tuple[Cell, ...]
     metadata: bytes | None
 
+    def __repr__(self) -> str:
+        return f"Draft(<{len(self.cells)} events>, stream={self.stream!r})"
+
     def rows(self, position: int, version: int, instant: int) -> list[Row]:
         """The rows that follow this position of the log and this version of the stream."""
         stream, metadata = self.stream, self.metadata
@@ -55,6 +58,9 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     rows: tuple[list[Row], ...]
     repeated: bool
+
+    def __repr__(self) -> str:
+        return f"Stored(<{sum(map(len, self.rows))} rows>, repeated={self.repeated})"
 
 
 def check_expected(append: Append, actual: int) -> None:

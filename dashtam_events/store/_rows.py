@@ -105,7 +105,11 @@ class Scribe:
 
     def instant(self) -> int:
         """The clock, in microseconds since 1970."""
-        return _microseconds(self._clock())
+        try:
+            return _microseconds(self._clock())
+        except StopIteration as error:
+            # A future takes any other exception, and would never be told of this one.
+            raise RuntimeError("the clock raised StopIteration") from error
 
     def results(self, drafts: tuple[Draft, ...], stored: Stored) -> tuple[AppendResult, ...]:
         """What the caller gets: its own events, or those that stood there before, read back."""

@@ -82,13 +82,22 @@ def _check_expected(expected: int | Expected) -> None:
         raise ValueError("an expected version is the number of events in the stream, from 0")
 
 
+def _lengths(attachments: Mapping[str, bytes | None]) -> str:
+    shown = [
+        f"{name!r}: {None if data is None else f'<{len(data)} bytes>'}"
+        for name, data in attachments.items()
+    ]
+    return f"{{{', '.join(shown)}}}"
+
+
 @attrs.frozen(kw_only=True)
 class Append:
     """Events for one stream, as one part of an atomic append.
 
     `expected` is the version the stream must have (the number of its events; 0: none yet), or
     `NO_STREAM`, `EXISTS` or `ANY`. `attachments` are opaque values kept beside the stream, by
-    name: bytes replace what is there, None removes it, a name that is left out stays as it is.
+    name: bytes replace what is there, None removes it, a name that is left out stays as it is. The
+    repr shows their lengths, never the bytes.
 
     Raises:
         TypeError: the stream is no `StreamId`, or `expected` is none of these.
@@ -99,7 +108,9 @@ class Append:
     events: tuple[DomainEvent, ...] = attrs.field(converter=_as_tuple)
     expected: int | Expected = ANY
     metadata: EventMetadata = attrs.field(default=None, converter=_as_metadata)
-    attachments: Mapping[str, bytes | None] = attrs.field(default=EMPTY, converter=_bytes_or_none)
+    attachments: Mapping[str, bytes | None] = attrs.field(
+        default=EMPTY, converter=_bytes_or_none, repr=_lengths
+    )
 
     def __attrs_post_init__(self) -> None:
         check_stream(self.stream)

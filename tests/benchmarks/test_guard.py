@@ -134,16 +134,16 @@ def test_a_slowdown_planted_into_the_codec_is_found(
     assert told.startswith("encode one event: ")
 
 
-def test_work_that_waits_is_found_by_the_clock() -> None:
+def test_work_that_waits_is_found_by_the_clock(baseline: Path) -> None:
     def waits(seconds: float) -> float:
         with timed(1) as cost:
             time.sleep(seconds)
         return cost[0]
 
     by_hand = Row(name="work", limit=lambda: waits(0.01), ours=lambda: waits(0.012), target=2)
-    assert list(stalls([by_hand], 2)) == []
+    assert list(stalls([by_hand], 2, baseline)) == []
     slow = Row(name="work", limit=lambda: waits(0.001), ours=lambda: waits(0.02), target=2)
-    assert len(list(stalls([slow], 2))) == 1
+    assert len(list(stalls([slow], 2, baseline))) == 1
 
 
 def curve(*costs: float) -> Curve:

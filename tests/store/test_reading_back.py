@@ -8,12 +8,14 @@ from uuid import UUID
 
 import pytest
 
+from dashtam_events._clock import now
 from dashtam_events.codec import EncodedEvent, EventCodec
 from dashtam_events.errors import DecodingError
 from dashtam_events.event import DomainEvent
 from dashtam_events.recorded import UnknownEvent
 from dashtam_events.registry import EventRegistry
-from dashtam_events.store import InMemoryEventStore, SQLiteEventStore
+from dashtam_events.store import Append, InMemoryEventStore, SQLiteEventStore
+from dashtam_events.store._rows import Scribe, Stored
 from dashtam_events.testing import CONTRACT_EVENTS
 from dashtam_events.testing._store_samples import KeyHandedOver, LampLit, a_stream, lit
 
@@ -53,6 +55,18 @@ async def test_an_event_that_cannot_be_read_says_where_it_stands(breaking: Store
     with pytest.raises(DecodingError) as raised:
         await anext(reading)
     assert raised.value.__notes__ == [f"at position 5 of the log: {stream}, version 3"]
+
+
+def test_neither_attachments_nor_stored_values_are_shown_of_what_is_to_be_appended() -> None:
+    appended = Append(
+        stream=a_stream(),
+        events=[KeyHandedOver(door="canary-4711")],
+        attachments={"key": b"canary-4712", "gone": None},
+    )
+    assert "attachments={'key': <11 bytes>, 'gone': None}" in repr(appended)
+    (draft,) = Scribe(CONTRACT_EVENTS, None, now).drafts((appended,))
+    stored = Stored(rows=(draft.rows(0, 0, 0),), repeated=False)
+    assert "canary" not in repr((draft, stored))
 
 
 DAMAGES = {

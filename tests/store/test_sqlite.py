@@ -193,6 +193,64 @@ async def test_a_question_that_is_given_up_leaves_its_thread_to_the_next(
     assert not caplog.records  # the loop logs what it cannot raise
 
 
+async def test_where_no_thread_can_be_started_a_question_fails_and_the_store_still_closes(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async with SQLiteEventStore(path, registry=CONTRACT_EVENTS) as store:
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse)
+            with pytest.raises(RuntimeError, match="can't start"):
+                await log_of(store)
+        async with asyncio.timeout(10):
+            assert await log_of(store) == []
+
+
+async def test_a_refused_append_leaves_nothing_in_memory(store: SQLiteEventStore) -> None:
+    stream = a_stream()
+    for _ in range(50):
+        with pytest.raises(VersionConflict):
+            await store.append(stream, lit(), expected=7)
+    gc.collect()
+    kept = [type(each) for each in gc.get_objects()]
+    # The futures would hold the events, which hold what is personal.
+    assert kept.count(VersionConflict) < 5
+    assert kept.count(type(asyncio.get_running_loop().create_future())) < 10
+
+
+async def test_a_clock_that_has_run_out_fails_its_append_alone(path: Path) -> None:
+    times = iter([datetime(2026, 1, 1, tzinfo=UTC)])
+    async with SQLiteEventStore(path, registry=CONTRACT_EVENTS, clock=times.__next__) as store:
+        appends = [asyncio.ensure_future(store.append(a_stream(), lit())) for _ in range(3)]
+        await asyncio.wait(appends, timeout=10)
+        kept, *refused = [each.done() and (each.exception() or each.result()) for each in appends]
+        assert isinstance(kept, AppendResult)
+        assert [type(each) for each in refused] == [RuntimeError, RuntimeError]
+        assert len(await log_of(store)) == 1
+
+
+async def test_a_trigger_that_leaves_half_an_append_behind_harms_no_other(
+    store: SQLiteEventStore, path: Path
+) -> None:
+    """Also where it is a single event: what was written before the trigger fails is undone."""
+    guarded = a_stream()
+    _ask(
+        path,
+        f"""CREATE TRIGGER guard AFTER INSERT ON events WHEN new.stream = '{guarded}'
+        BEGIN SELECT RAISE(FAIL, 'guarded'); END""",
+    )
+    streams = (a_stream(), guarded, a_stream())
+    before, refused, behind = await asyncio.gather(
+        *(store.append(stream, lit()) for stream in streams), return_exceptions=True
+    )
+    assert isinstance(before, AppendResult)
+    assert isinstance(refused, StoreUnavailable)
+    assert isinstance(behind, AppendResult)
+    assert [each.stream for each in await log_of(store)] == [streams[0], streams[2]]
+
+
 async def test_polling_ends_with_the_last_who_waits(store: SQLiteEventStore) -> None:
     tasks = len(asyncio.all_tasks())
     for _ in range(3):

@@ -46,17 +46,18 @@ class Readers:
         def asked(connection: sqlite3.Connection) -> _T:
             return question(connection, *args, **kwargs)
 
+        if self._unanswered >= len(self._threads) < _THREADS:
+            self._start()
         answer: asyncio.Future[_T] = self._loop.create_future()
         self._unanswered += 1
         self._asked.put((asked, answer))
-        if self._unanswered > len(self._threads) < _THREADS:
-            self._start()
         return await answer
 
     def _start(self) -> None:
         name = f"dashtam-events-reader-{len(self._threads)}"
-        self._threads.append(threading.Thread(target=self._run, name=name, daemon=True))
-        self._threads[-1].start()
+        thread = threading.Thread(target=self._run, name=name, daemon=True)
+        thread.start()
+        self._threads.append(thread)
 
     def _run(self) -> None:
         while (asked := self._asked.get()) is not None:

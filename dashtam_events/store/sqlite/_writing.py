@@ -1,7 +1,6 @@
 """Writing one append, atomic for itself, in a transaction that is open."""
 
 import sqlite3
-from collections.abc import Callable
 from contextlib import suppress
 
 from dashtam_events.errors import DuplicateEvent, VersionConflict
@@ -54,12 +53,9 @@ class Pen:
         Raises:
             sqlite3.Error: the engine failed; nothing of this append is left either.
         """
-        if _is_one_row(drafts):
-            # A single statement writes it: nothing is left of that where it fails.
-            return self._attempt(drafts, lambda: None)
         self._connection.execute("SAVEPOINT dashtam_events_append")
         try:
-            outcome = self._attempt(drafts, self._undo)
+            outcome = self._attempt(drafts)
             self._connection.execute("RELEASE dashtam_events_append")
         except BaseException:
             # SQLite may have undone the whole transaction by itself.
@@ -69,23 +65,22 @@ class Pen:
             raise
         return outcome
 
-    def _attempt(self, drafts: tuple[Draft, ...], undo: Callable[[], None]) -> Outcome:
+    def _attempt(self, drafts: tuple[Draft, ...]) -> Outcome:
         before = self.position
         try:
             return Stored(rows=self._insert(drafts), repeated=False)
         except (sqlite3.IntegrityError, sqlite3.DataError, VersionConflict) as error:
-            undo()
-            self.position = before
+            self._undo(before)
             return self._explain(drafts, error)
         except sqlite3.Error:
             raise
         except Exception as error:  # noqa: BLE001  # the clock is the caller's, and may raise anything
-            undo()
-            self.position = before
+            self._undo(before)
             return error
 
-    def _undo(self) -> None:
+    def _undo(self, position: int) -> None:
         self._connection.execute("ROLLBACK TO dashtam_events_append")
+        self.position = position
 
     def _insert(self, drafts: tuple[Draft, ...]) -> tuple[list[Row], ...]:
         """Write everything on the assumption that it is new; the tables refuse what is not."""
@@ -124,9 +119,3 @@ class Pen:
         failure = meaning(error, self._store, self._busy_timeout)
         failure.__cause__ = error
         return failure
-
-
-def _is_one_row(drafts: tuple[Draft, ...]) -> bool:
-    """Whether there is nothing to write but one event."""
-    first = drafts[0]
-    return len(drafts) == 1 == len(first.cells) and not first.append.attachments

@@ -88,7 +88,7 @@ async def _appending_at_once() -> list[Part]:
                 "in the event loop: a future, the task is woken, what was recorded is handed back",
                 looped - made - encoded,
             ),
-            Part("statements in the thread: the head of the stream, the row", others),
+            Part("statements in the thread: a savepoint, the head of the stream, the row", others),
             Part(f"a commit, flushed to disk, for each {saves:.0f} saves", committed),
         ],
         "the rest of the thread's work; the loop and the thread wake each other",
