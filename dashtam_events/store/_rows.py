@@ -1,6 +1,6 @@
 """The stored form that the stores of one machine share: from events to rows, and back."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from uuid import UUID
@@ -125,19 +125,15 @@ class Scribe:
         Raises:
             CodecError: something in it cannot be read; a note says where it stands.
         """
-        events, error = self.read((row,))
-        if error is not None:
-            raise error
-        return events[0]
+        (event,) = self.read((row,))
+        return event
 
-    def read(
-        self, rows: Iterable[Row], stream: str | None = None
-    ) -> tuple[list[RecordedEvent], CodecError | None]:
-        """Rows as events, up to the first that cannot be read, and what is wrong with that one.
+    def read(self, rows: Iterable[Row], stream: str | None = None) -> Iterator[RecordedEvent]:
+        """Rows as events, each when it is taken; `stream` is that of rows that do not say it.
 
-        `stream` is where they stand, where the rows themselves do not say.
+        Raises:
+            CodecError: something in a row cannot be read; a note says where it stands.
         """
-        events: list[RecordedEvent] = []
         decode, one = self._codec.decode, None if stream is None else _stream(stream)
         for position, id_, named, version, name, schema, subject, instant, data, metadata in rows:
             try:
@@ -156,9 +152,8 @@ class Scribe:
                 )
             except CodecError as error:
                 _say_where(error, position, stream or named, version)
-                return events, error
-            events.append(recorded)
-        return events, None
+                raise
+            yield recorded
 
     def stream_query(
         self,

@@ -101,8 +101,8 @@ class InMemoryEventStore(RowStore):
 
     async def _read(self, query: StreamQuery | LogQuery) -> AsyncIterator[RecordedEvent]:
         found = self._of_stream(query) if isinstance(query, StreamQuery) else self._of_log(query)
-        for row in found:
-            yield self._scribe.recorded(row)
+        for recorded in self._scribe.read(found):
+            yield recorded
 
     def _of_stream(self, query: StreamQuery) -> Iterator[Row]:
         for row in _from(self._streams.get(query.stream, []), query.after):

@@ -30,9 +30,8 @@ _READING = (
     "ours fetches more of an event than its data and version. What is decoded is written again, "
     "and compared with what was read, which proves that nothing was coerced. Around the event a "
     "recorded event is made: its stream, version, position and time, and the check that its id is "
-    "that of its row. Pages of that are read in a thread, and handed over; what a page holds is "
-    "looked through by the garbage collector meanwhile. By hand each event is let go at once, and "
-    "none of the rest is done."
+    "that of its row. Rows are selected in a thread, page by page, and handed over; what a page "
+    "holds is looked through by the garbage collector meanwhile. By hand none of this is done."
 )
 _IN_THE_DATABASE = (
     "part of the difference is spent in the database. It keeps two more indexes there, by type and "

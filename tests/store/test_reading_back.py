@@ -1,5 +1,6 @@
 """What the stores keep is bytes: what comes back is what the codec makes of them."""
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -149,3 +150,26 @@ async def test_no_secret_reaches_the_store(kind: str, tmp_path: Path) -> None:
         files = b"".join(file.read_bytes() for file in [path, Path(f"{path}-wal")] if file.exists())
     assert b"canary-4711" not in files + repr(memory._log).encode()
     assert b"north" in files + repr(memory._log).encode()
+
+
+async def test_a_reader_that_waits_for_nothing_leaves_the_loop_its_turns(tmp_path: Path) -> None:
+    """However long the log, nobody else waits for more than 64 events to be decoded."""
+    read = most = 0
+
+    async def others() -> None:
+        nonlocal most
+        before = 0
+        while True:
+            await asyncio.sleep(0)
+            most, before = max(most, read - before), read
+
+    async with SQLiteEventStore(tmp_path / "events.db", registry=CONTRACT_EVENTS) as store:
+        await store.append(a_stream(), lit(500))
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(others())
+            async for _ in store.read_all():
+                read += 1
+            await asyncio.sleep(0)
+            task.cancel()
+    assert read == 500
+    assert most == 64

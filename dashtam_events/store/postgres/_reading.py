@@ -1,19 +1,15 @@
 """Reading pages of events, and the few other questions that a store is asked."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from dashtam_events.recorded import Position, RecordedEvent, StreamId
-from dashtam_events.store._rows import LogQuery, Row, Scribe, StreamQuery, check_attachment_name
+from dashtam_events.recorded import Position, StreamId
+from dashtam_events.store._rows import LogQuery, Row, StreamQuery, check_attachment_name
 from dashtam_events.store.postgres._server import Fetch
 from dashtam_events.store.protocol import Attachment, check_event_id, check_stream
 
 __all__ = ["Reader"]
-
-# A short first page answers quickly whoever wants only a few events.
-_FIRST_PAGE = 64
-_PAGE = 512
 
 _COLUMNS = """uuid_send(e.event_id), e.stream, e.version, e.type, e.schema_version, e.subject,
     e.recorded_at, e.data, e.metadata"""
@@ -48,30 +44,14 @@ _LAST_VERSION, _LAST_POSITION = 2**31 - 1, 2**63 - 1
 class Reader:
     """Asks about the events of one schema; holds nothing between two questions."""
 
-    def __init__(self, fetch: Fetch, schema: str, scribe: Scribe) -> None:
-        self._ask, self._schema, self._scribe = fetch, schema, scribe
+    def __init__(self, fetch: Fetch, schema: str) -> None:
+        self._ask, self._schema = fetch, schema
 
     async def _fetch(self, sql: str, *values: Any) -> Sequence[Any]:
         return await self._ask(sql.format(schema=self._schema, columns=_COLUMNS), *values)
 
-    async def events(self, query: StreamQuery | LogQuery) -> AsyncIterator[RecordedEvent]:
-        """The events that a query asks for, page by page."""
-        until = query.until if isinstance(query, StreamQuery) else None
-        after, left, size = query.after, query.limit, _FIRST_PAGE
-        while left != 0:
-            size = size if left is None else min(size, left)
-            rows = await self._page(query, after, size)
-            for row in rows:
-                if until is not None and row[7] > until:
-                    return
-                yield self._scribe.recorded(row)
-            if len(rows) < size:
-                return
-            after = rows[-1][3] if isinstance(query, StreamQuery) else rows[-1][0]
-            left = None if left is None else left - len(rows)
-            size = _PAGE
-
-    async def _page(self, query: StreamQuery | LogQuery, after: int, size: int) -> Sequence[Row]:
+    async def page(self, query: StreamQuery | LogQuery, after: int, size: int) -> Sequence[Row]:
+        """At most `size` rows behind a version of the stream, or a position of the log."""
         if isinstance(query, StreamQuery):
             until = _LAST_VERSION if query.until_version is None else query.until_version
             bounds = [_in_range(bound, _LAST_VERSION) for bound in (after, until)]

@@ -40,10 +40,10 @@ class Session:
         self._writing = Line(server)
         self._arrivals = Arrivals()
         write = self._writing.fetch
-        reader = Reader(write, server.schema, scribe)
+        reader = Reader(write, server.schema)
         pen = Pen(write, reader, server.schema, server.busy_timeout, careful=False)
         self._writer = Writer(pen, scribe, self._arrivals.announce, clocked=clocked)
-        self._reader = Reader(self.fetch, server.schema, scribe)
+        self._reader = Reader(self.fetch, server.schema)
         self._listener = Listener(
             listen_at, self._arrivals, self._reader.last_position, poll_interval
         )

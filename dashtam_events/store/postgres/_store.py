@@ -1,7 +1,7 @@
 """An event store in a PostgreSQL database."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
@@ -10,16 +10,17 @@ from uuid import UUID
 from dashtam_events._clock import now
 from dashtam_events.codec import EventCodec
 from dashtam_events.errors import StoreClosed, StoreUnavailable
-from dashtam_events.recorded import Position, RecordedEvent, StreamId
+from dashtam_events.recorded import Position, StreamId
 from dashtam_events.registry import EventRegistry
+from dashtam_events.store._paged import PagedStore
 from dashtam_events.store._rows import (
     Draft,
     LogQuery,
+    Row,
     Scribe,
     Stored,
     StreamQuery,
 )
-from dashtam_events.store._store import RowStore
 from dashtam_events.store.postgres._home import Home
 from dashtam_events.store.postgres._reading import Reader
 from dashtam_events.store.postgres._schema import check_schema
@@ -31,7 +32,7 @@ from dashtam_events.store.protocol import Attachment
 __all__ = ["PostgresEventStore"]
 
 
-class PostgresEventStore(RowStore):
+class PostgresEventStore(PagedStore):
     """Keeps every promise of `EventStore` in one database, for any number of processes.
 
     Use it inside `async with`, in one event loop. Appends take effect one after the other, in
@@ -105,7 +106,7 @@ class PostgresEventStore(RowStore):
             self._listen_at = Server(dsn=listen_dsn or dsn, **options)
         self._scribe, self._clocked = Scribe(registry, codec, clock or now), clock is not None
         self._migrate, self._pool_size, self._poll = migrate, pool_size, poll_interval
-        self._reader = Reader(self._fetch, schema, self._scribe)
+        self._reader = Reader(self._fetch, schema)
         self._home = Home(self._server, self._fetch)
         self._opened: Session | None = None
 
@@ -157,8 +158,8 @@ class PostgresEventStore(RowStore):
     async def _store(self, drafts: tuple[Draft, ...]) -> Stored:
         return await self._session.submit(drafts)
 
-    def _read(self, query: StreamQuery | LogQuery) -> AsyncIterator[RecordedEvent]:
-        return self._reader.events(query)
+    async def _page(self, query: StreamQuery | LogQuery, after: int, size: int) -> Sequence[Row]:
+        return await self._reader.page(query, after, size)
 
     def within(self, transaction: Transaction) -> TransactionStore:
         """The store inside a transaction of yours: what it appends stands or falls with it.

@@ -1,21 +1,22 @@
 """The store as seen from inside a transaction of the caller's."""
 
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from uuid import UUID
 
 import asyncpg
 
 from dashtam_events.errors import StoreUnavailable
-from dashtam_events.recorded import Position, RecordedEvent, StreamId
+from dashtam_events.recorded import Position, StreamId
+from dashtam_events.store._paged import PagedStore
 from dashtam_events.store._rows import (
     Draft,
     LogQuery,
+    Row,
     Scribe,
     Stored,
     StreamQuery,
 )
-from dashtam_events.store._store import RowStore
 from dashtam_events.store.postgres._batch import Job, Pen
 from dashtam_events.store.postgres._failures import FOREIGN
 from dashtam_events.store.postgres._home import Home
@@ -64,14 +65,14 @@ Transaction: TypeAlias = "AsyncConnection | Session | DriverConnection | LentCon
 """What a transaction may be given as."""
 
 
-class TransactionStore(RowStore):
+class TransactionStore(PagedStore):
     """An `EventStore` that reads and appends on a connection of the caller's; see `within`."""
 
     def __init__(
         self, store: EventStore, fetch: Fetch, server: Server, scribe: Scribe, *, clocked: bool
     ) -> None:
         self._whole, self._scribe, self._clocked = store, scribe, clocked
-        self._reader = Reader(fetch, server.schema, scribe)
+        self._reader = Reader(fetch, server.schema)
         # A broken constraint would break the caller's transaction.
         self._pen = Pen(fetch, self._reader, server.schema, server.busy_timeout, careful=True)
 
@@ -82,8 +83,8 @@ class TransactionStore(RowStore):
             raise outcome
         return outcome
 
-    def _read(self, query: StreamQuery | LogQuery) -> AsyncIterator[RecordedEvent]:
-        return self._reader.events(query)
+    async def _page(self, query: StreamQuery | LogQuery, after: int, size: int) -> Sequence[Row]:
+        return await self._reader.page(query, after, size)
 
     async def position_of(self, event_id: UUID) -> Position | None:
         """Where an event stands in the log; None where it is not stored."""

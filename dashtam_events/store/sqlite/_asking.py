@@ -1,27 +1,24 @@
 """What is read of a SQLite store, whoever carries the questions to the file."""
 
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Sequence
 from typing import Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
-from dashtam_events.recorded import Position, RecordedEvent, StreamId
-from dashtam_events.store._rows import LogQuery, StreamQuery, check_attachment_name
-from dashtam_events.store._store import RowStore
+from dashtam_events.recorded import Position, StreamId
+from dashtam_events.store._paged import PagedStore
+from dashtam_events.store._rows import LogQuery, Row, StreamQuery, check_attachment_name
 from dashtam_events.store.protocol import Attachment, check_event_id, check_stream
 from dashtam_events.store.sqlite import _reading
 from dashtam_events.store.sqlite._connection import Connection
 
 __all__ = ["AskingStore"]
 
-# A short first page answers quickly whoever wants only a few events.
-_FIRST_PAGE = 64
-_PAGE = 512
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
-class AskingStore(RowStore):
+class AskingStore(PagedStore):
     """A store that reads by asking questions of a connection."""
 
     @abstractmethod
@@ -33,18 +30,8 @@ class AskingStore(RowStore):
     ) -> _T:
         """The answer to a question."""
 
-    async def _read(self, query: StreamQuery | LogQuery) -> AsyncIterator[RecordedEvent]:
-        after: int | None = query.after
-        left, size = query.limit, _FIRST_PAGE
-        while after is not None and left != 0:
-            size = size if left is None else min(size, left)
-            page = await self._ask(_reading.page, self._scribe, query, after, size)
-            for recorded in page.events:
-                yield recorded
-            if page.error is not None:
-                raise page.error
-            left = None if left is None else left - len(page.events)
-            after, size = page.after, _PAGE
+    async def _page(self, query: StreamQuery | LogQuery, after: int, size: int) -> Sequence[Row]:
+        return await self._ask(_reading.page, query, after, size)
 
     async def position_of(self, event_id: UUID) -> Position | None:
         """Where an event stands in the log; None where it is not stored."""

@@ -1,17 +1,13 @@
 """Reading a page of events, and the few other questions that a store is asked."""
 
-from itertools import takewhile
+from collections.abc import Sequence
 from typing import Any
 
-import attrs
-
-from dashtam_events.errors import CodecError
-from dashtam_events.recorded import RecordedEvent
-from dashtam_events.store._rows import LogQuery, Row, Scribe, StreamQuery
+from dashtam_events.store._rows import LogQuery, Row, StreamQuery
 from dashtam_events.store.protocol import Attachment
 from dashtam_events.store.sqlite._connection import Connection
 
-__all__ = ["Page", "attachment", "last_position", "page", "position_of", "rows_of"]
+__all__ = ["attachment", "last_position", "page", "position_of", "rows_of"]
 
 _COLUMNS = """position, event_id, {stream}, version, type, schema_version, subject, recorded_at,
     data, metadata"""
@@ -23,39 +19,15 @@ _MOST_NAMES = 400
 _MOST_IDS = 500
 
 
-@attrs.frozen(kw_only=True)
-class Page:
-    """Some events, and behind what to read on (None: there is no more for now).
-
-    `error` comes after the events: the one behind them could not be read.
-    """
-
-    events: list[RecordedEvent]
-    after: int | None = None
-    error: CodecError | None = None
-
-
 def page(
-    connection: Connection,
-    scribe: Scribe,
-    query: StreamQuery | LogQuery,
-    after: int,
-    size: int,
-) -> Page:
-    """At most `size` events behind a version of the stream, or a position of the log."""
-    stream = until = None
+    connection: Connection, query: StreamQuery | LogQuery, after: int, size: int
+) -> Sequence[Row]:
+    """At most `size` rows behind a version of the stream, or a position of the log."""
     if isinstance(query, StreamQuery):
         sql, values = _of_stream(query, after)
-        stream, until = query.stream, query.until
     else:
         sql, values = _of_log(query, after, size)
-    rows = connection.execute(f"{sql} LIMIT ?", (*values, size)).fetchall()
-    wanted = rows if until is None else list(takewhile(lambda row: row[7] <= until, rows))
-    events, error = scribe.read(wanted, stream)
-    if error is not None or len(wanted) < size:
-        return Page(events=events, error=error)
-    last = rows[-1]
-    return Page(events=events, after=last[0] if stream is None else last[3])
+    return connection.execute(f"{sql} LIMIT ?", (*values, size)).fetchall()
 
 
 def _of_stream(query: StreamQuery, after: int) -> tuple[str, list[Any]]:
