@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -204,8 +204,8 @@ async def test_an_event_of_a_later_release_does_not_stop_the_page(file: Path) ->
         ("/api/connections", [1], 400),
         ("/api/imports", {"statement": "../demo.py"}, 404),
         ("/api/imports", {"statement": ["checking.ofx"]}, 404),
-        (f"/api/connections/{uuid4()}/connect", {}, 404),
-        (f"/api/connections/{uuid4()}/explode", {}, 404),
+        (f"/api/connections/{UUID(int=4711)}/connect", {}, 404),
+        (f"/api/connections/{UUID(int=4711)}/explode", {}, 404),
     ],
 )
 async def test_what_the_page_never_sends_is_refused_in_words(

@@ -179,7 +179,7 @@ class TestOpening:
     @pytest.mark.parametrize(
         ("cursor", "reason"),
         [
-            (str(uuid4()), "unknown"),
+            (str(UUID(int=4711)), "unknown"),
             ("at-99", "unknown"),
             ("at-99999999999999999999", "malformed"),
             ("yesterday", "malformed"),
