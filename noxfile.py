@@ -66,13 +66,16 @@ def leave_checkout(session: nox.Session) -> Path:
 def run_tests(session: nox.Session, *runner: str, folder: str = "", marker: str = "") -> None:
     """Run the suite, or the part named after `--`, against what is installed in this session.
 
+    As many files run at a time as there are processors; `-- -n 0` runs one after the other.
     `folder` is a part of it that has a session of its own; the others leave the browser out.
     `marker` runs only what bears it.
     """
+    together = ("-n", "auto", "--maxprocesses=4", "--dist=loadfile")
     chosen = [ROOT / word for word in session.posargs if (ROOT / word.split("::")[0]).exists()]
     options = [word for word in session.posargs if ROOT / word not in chosen]
     session.run(
         *("python", *runner, "-m", "pytest", f"--rootdir={ROOT}", "-c", f"{ROOT}/pyproject.toml"),
+        *([] if folder else together),
         *options,
         *(["-m", marker] if marker else []),
         *([] if chosen or folder else [f"--ignore={ROOT / 'tests' / 'browser'}"]),
