@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 import struct
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -144,9 +145,14 @@ async def test_a_file_that_is_not_there_is_named_by_its_setting(
         await open_store(address).__aenter__()
 
 
-async def test_a_socket_that_is_not_there_is_no_file_for_tls(
-    open_store: Open, root: Path, tmp_path: Path
-) -> None:
-    address = f"postgresql:///db?host={tmp_path}&sslrootcert={root}"
-    with pytest.raises(StoreUnavailable, match="cannot be reached: No such file"):
+async def test_a_socket_that_is_not_there_is_no_file_for_tls(open_store: Open, root: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        address = f"postgresql:///db?host={folder}&sslrootcert={root}"
+        with pytest.raises(StoreUnavailable, match="cannot be reached: No such file"):
+            await open_store(address).__aenter__()
+
+
+async def test_a_path_that_no_socket_can_have_is_told(open_store: Open) -> None:
+    address = f"postgresql:///db?host=/tmp/{'long' * 30}"
+    with pytest.raises(StoreUnavailable, match="the path of its socket is too long"):
         await open_store(address).__aenter__()

@@ -85,7 +85,10 @@ def _reason(error: BaseException) -> str:
         code = getattr(error, "sqlstate", None) or ""
         return _REASONS.get(code, f"PostgreSQL refused it: {type(error).__name__} ({code})")
     if isinstance(error, OSError):
-        return f"the server cannot be reached: {error.strerror or type(error).__name__}"
+        # Of this one alone the system gives no number and no words.
+        long = "path too long" in str(error)
+        known = "the path of its socket is too long" if long else error.strerror
+        return f"the server cannot be reached: {known or type(error).__name__}"
     return f"the driver refused it: {type(error).__name__}"
 
 
