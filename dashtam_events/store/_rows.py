@@ -40,6 +40,7 @@ __all__ = [
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_LAST = 2**63 - 1
 NO_METADATA = EventMetadata()
 
 
@@ -164,9 +165,11 @@ class Scribe:
     ) -> StreamQuery:
         """The arguments of `read_stream`, checked."""
         check_stream(stream)
-        until = None if until_time is None else _microseconds(until_time)
         return StreamQuery(
-            stream=str(stream), after=after, until_version=until_version, until=until
+            stream=str(stream),
+            after=_whole(after, "after"),
+            until_version=None if until_version is None else _whole(until_version, "until_version"),
+            until=None if until_time is None else _microseconds(until_time),
         )
 
     def log_query(
@@ -178,10 +181,10 @@ class Scribe:
         subject: UUID | str | None,
     ) -> LogQuery:
         """The arguments of `read_all`, checked; categories become the names of their events."""
-        if limit is not None and limit < 0:
+        if limit is not None and _whole(limit, "limit") < 0:
             raise ValueError("a limit is a number of events, from 0")
         return LogQuery(
-            after=after or 0,
+            after=0 if after is None else _whole(after, "after"),
             limit=limit,
             names=self._names(types, categories),
             subject=None if subject is None else str(subject),
@@ -207,6 +210,13 @@ class Scribe:
             return None
         both = [names for names in (named, categorised) if names is not None]
         return tuple(sorted(set.intersection(*both)))
+
+
+def _whole(number: int, name: str) -> int:
+    """A version or position for which a database has room, and that means the same."""
+    if not isinstance(number, int):
+        raise TypeError(f"{name} is an integer, not {type(number).__name__}")
+    return max(-1, min(number, _LAST))
 
 
 def _microseconds(instant: datetime) -> int:

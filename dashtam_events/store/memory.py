@@ -1,14 +1,15 @@
 """An event store in the memory of the process: for tests, trials and examples."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from types import TracebackType
 from typing import Self
 from uuid import UUID
 
 from dashtam_events._clock import now
 from dashtam_events.codec import EventCodec
-from dashtam_events.recorded import Position, RecordedEvent, StreamId
+from dashtam_events.recorded import Position, StreamId
 from dashtam_events.registry import EventRegistry
 from dashtam_events.store._arrivals import Arrivals
 from dashtam_events.store._rows import (
@@ -99,29 +100,23 @@ class InMemoryEventStore(RowStore):
             version = rows[-1][3]
             self._attachments[draft.stream, name] = Attachment(data=data, version=version)
 
-    async def _read(self, query: StreamQuery | LogQuery) -> AsyncIterator[RecordedEvent]:
-        found = self._of_stream(query) if isinstance(query, StreamQuery) else self._of_log(query)
-        for recorded in self._scribe.read(found):
-            yield recorded
+    async def _page(self, query: StreamQuery | LogQuery, after: int, size: int) -> Sequence[Row]:
+        if isinstance(query, StreamQuery):
+            return list(islice(self._of_stream(query, after), size))
+        return list(islice(self._of_log(query, after), size))
 
-    def _of_stream(self, query: StreamQuery) -> Iterator[Row]:
-        for row in _from(self._streams.get(query.stream, []), query.after):
+    def _of_stream(self, query: StreamQuery, after: int) -> Iterator[Row]:
+        for row in _from(self._streams.get(query.stream, []), after):
             if query.until_version is not None and row[3] > query.until_version:
-                return
-            if query.until is not None and row[7] > query.until:
                 return
             yield row
 
-    def _of_log(self, query: LogQuery) -> Iterator[Row]:
-        left = query.limit
-        for row in _from(self._log, query.after):
-            if left == 0:
-                return
+    def _of_log(self, query: LogQuery, after: int) -> Iterator[Row]:
+        for row in _from(self._log, after):
             if query.names is not None and row[4] not in query.names:
                 continue
             if query.subject is not None and row[6] != query.subject:
                 continue
-            left = None if left is None else left - 1
             yield row
 
     async def position_of(self, event_id: UUID) -> Position | None:
@@ -151,8 +146,5 @@ class InMemoryEventStore(RowStore):
 
 
 def _from(rows: list[Row], index: int) -> Iterator[Row]:
-    """The rows behind an index, also those that are added while the reader is on its way."""
-    index = max(index, 0)
-    while index < len(rows):
-        yield rows[index]
-        index += 1
+    """The rows behind an index."""
+    return map(rows.__getitem__, range(max(index, 0), len(rows)))

@@ -212,7 +212,7 @@ class EventStore(Protocol):
         stood at that instant: it ends before the first event that was recorded later.
 
         Raises:
-            TypeError: the stream is no `StreamId`.
+            TypeError: the stream is no `StreamId`, or a version no integer.
             CodecError: an event, or what is stored around it, cannot be read. Those before it
                 were given; `position`, `stream` and `stream_version` say where it stands.
         """
@@ -235,6 +235,7 @@ class EventStore(Protocol):
 
         Raises:
             CodecError: as `read_stream` does.
+            TypeError: the position or the limit is no integer.
             ValueError: no registered event declares any of the categories.
         """
         ...

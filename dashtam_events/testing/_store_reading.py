@@ -201,6 +201,33 @@ class ReadingContract:
         assert len(await log_of(store)) == 301
         assert (await anext(left)).position > first.position
 
+    async def test_who_appends_while_reading_comes_to_an_end(self, store: EventStore) -> None:
+        """The log that is read does not run away from a reader who lengthens it."""
+        stream = a_stream()
+        await store.append(stream, lit(3))
+        read = 0
+        async for _ in store.read_all():
+            read += 1
+            assert read < 1_000, "the iterator does not end"
+            await store.append(stream, lit())
+        assert read >= 3
+
+    async def test_a_number_beyond_all_others_means_what_it_says(self, store: EventStore) -> None:
+        """Positions and versions may be any integer; what is none is refused."""
+        stream = a_stream()
+        await store.append(stream, lit(3))
+        far = 2**70
+        assert await _versions(store, stream, after=-far, until_version=far) == [1, 2, 3]
+        assert await _versions(store, stream, after=far) == []
+        assert await _versions(store, stream, until_version=-far) == []
+        assert len(await _doors(store, after=Position(-far), limit=far)) == 3
+        assert await _doors(store, after=Position(far)) == []
+        for wrong in ({"after": "1"}, {"limit": 2.5}):
+            with pytest.raises(TypeError, match="is an integer"):
+                await _doors(store, **wrong)
+        with pytest.raises(TypeError, match="is an integer"):
+            await _versions(store, stream, until_version=1.0)
+
     async def test_waiting_ends_at_once_where_the_log_goes_on(self, store: EventStore) -> None:
         """Waiting after an earlier position is over before it begins."""
         result = await store.append(a_stream(), lit(2))

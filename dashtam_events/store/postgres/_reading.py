@@ -38,7 +38,8 @@ _LAST = "SELECT max(position) FROM {schema}.events"
 _POSITION = "SELECT position FROM {schema}.events WHERE event_id = $1"
 _ATTACHMENT = "SELECT data, version FROM {schema}.attachments WHERE stream = $1 AND name = $2"
 
-_LAST_VERSION, _LAST_POSITION = 2**31 - 1, 2**63 - 1
+# PostgreSQL has room for no greater one.
+_LAST_VERSION = 2**31 - 1
 
 
 class Reader:
@@ -54,9 +55,8 @@ class Reader:
         """At most `size` rows behind a version of the stream, or a position of the log."""
         if isinstance(query, StreamQuery):
             until = _LAST_VERSION if query.until_version is None else query.until_version
-            bounds = [_in_range(bound, _LAST_VERSION) for bound in (after, until)]
+            bounds = [min(bound, _LAST_VERSION) for bound in (after, until)]
             return await self._fetch(_STREAM, query.stream, *bounds, size)
-        after = _in_range(after, _LAST_POSITION)
         names = None if query.names is None else list(query.names)
         if query.subject is not None:
             return await self._fetch(_SUBJECT, after, size, query.subject, names)
@@ -86,8 +86,3 @@ class Reader:
         check_attachment_name(name)
         rows = await self._fetch(_ATTACHMENT, str(stream), name)
         return Attachment(data=rows[0][0], version=rows[0][1]) if rows else None
-
-
-def _in_range(number: int, most: int) -> int:
-    """A number that PostgreSQL has room for, and that means the same."""
-    return max(-1, min(number, most))

@@ -12,7 +12,6 @@ from dashtam_events.codec import EventCodec
 from dashtam_events.errors import StoreClosed, StoreUnavailable
 from dashtam_events.recorded import Position, StreamId
 from dashtam_events.registry import EventRegistry
-from dashtam_events.store._paged import PagedStore
 from dashtam_events.store._rows import (
     Draft,
     LogQuery,
@@ -21,6 +20,7 @@ from dashtam_events.store._rows import (
     Stored,
     StreamQuery,
 )
+from dashtam_events.store._store import RowStore
 from dashtam_events.store.postgres._home import Home
 from dashtam_events.store.postgres._reading import Reader
 from dashtam_events.store.postgres._schema import check_schema
@@ -32,7 +32,7 @@ from dashtam_events.store.protocol import Attachment
 __all__ = ["PostgresEventStore"]
 
 
-class PostgresEventStore(PagedStore):
+class PostgresEventStore(RowStore):
     """Keeps every promise of `EventStore` in one database, for any number of processes.
 
     Use it inside `async with`, in one event loop. Appends take effect one after the other, in

@@ -8,7 +8,6 @@ import asyncpg
 
 from dashtam_events.errors import StoreUnavailable
 from dashtam_events.recorded import Position, StreamId
-from dashtam_events.store._paged import PagedStore
 from dashtam_events.store._rows import (
     Draft,
     LogQuery,
@@ -17,6 +16,7 @@ from dashtam_events.store._rows import (
     Stored,
     StreamQuery,
 )
+from dashtam_events.store._store import RowStore
 from dashtam_events.store.postgres._batch import Job, Pen
 from dashtam_events.store.postgres._failures import FOREIGN
 from dashtam_events.store.postgres._home import Home
@@ -65,7 +65,7 @@ Transaction: TypeAlias = "AsyncConnection | Session | DriverConnection | LentCon
 """What a transaction may be given as."""
 
 
-class TransactionStore(PagedStore):
+class TransactionStore(RowStore):
     """An `EventStore` that reads and appends on a connection of the caller's; see `within`."""
 
     def __init__(

@@ -6,8 +6,8 @@ from typing import Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
 from dashtam_events.recorded import Position, StreamId
-from dashtam_events.store._paged import PagedStore
 from dashtam_events.store._rows import LogQuery, Row, StreamQuery, check_attachment_name
+from dashtam_events.store._store import RowStore
 from dashtam_events.store.protocol import Attachment, check_event_id, check_stream
 from dashtam_events.store.sqlite import _reading
 from dashtam_events.store.sqlite._connection import Connection
@@ -18,7 +18,7 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
-class AskingStore(PagedStore):
+class AskingStore(RowStore):
     """A store that reads by asking questions of a connection."""
 
     @abstractmethod
