@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
+import attrs
 import msgspec
 
+from dashtam_events._checks import IDENTITY
+from dashtam_events._frozen import kept
 from dashtam_events.codec._classes import Fields, checking, compiled, locals_of
 from dashtam_events.codec._forms import Form
 from dashtam_events.codec._json import dumps
@@ -17,6 +20,10 @@ from dashtam_events.declaration import EventSpec, Privacy
 __all__ = ["EncodedEvent", "Functions", "functions"]
 
 _BACKSLASH = ord("\\")
+_MOST_EARLIER = 64
+"""So many layouts of earlier times are known of a class."""
+
+_keys = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class EncodedEvent(msgspec.Struct, frozen=True, gc=False):
@@ -42,7 +49,8 @@ class Functions(NamedTuple):
 
     `encode` raises `Mismatch` and `LimitExceeded`. `read` gives the event where the data is to
     the byte what it is written as, and None otherwise: equal bytes mean that nothing was coerced,
-    doubled, left out or loosely written. What else there is to say, the exact reading says.
+    doubled or loosely written. Fields may be left out, or stand in another order, as the class
+    had them when the data was written. What else there is to say, the exact reading says.
     """
 
     encode: Callable[[Any], EncodedEvent]
@@ -53,10 +61,6 @@ def functions(
     cls: Any, spec: EventSpec, fields: Fields, form: Form, limits: Limits, *, sure: int
 ) -> Functions:
     """The functions for a class; data of up to `sure` bytes is within the limits."""
-
-    def exactly(value: Any) -> bytes:
-        return dumps(seal(spec, form.encode(value)))
-
     sealed = bool(spec.fields_of(Privacy.PERSONAL))
     subject = "subject(value)" if spec.subject else "None"
     source = [
@@ -69,17 +73,16 @@ def functions(
         "    try:",
         "        value = decode(given)",
         *_deeper(_writing(fields, [form.again for _, form in fields.values()], sealed=sealed)),
-        "        return value if data == given else None",
+        "        return value if data == given else earlier(given, value)",
         # The errors of msgspec, and those of any validator.
         "    except Exception:",
         "        return None",
     ]
     decode = _decoder(cls) if form.fast else None
     names = {
-        "struct": None if sealed else _struct(cls, fields),
-        "dumps": dumps,
+        **_names(cls, spec, fields, form, sealed=sealed),
         "decode": decode,
-        "exactly": exactly,
+        "earlier": _Earlier(cls, spec, fields, form),
         "check": limits.check,
         "EncodedEvent": EncodedEvent,
         "name": spec.name,
@@ -88,6 +91,70 @@ def functions(
     }
     made = compiled(cls, fields, source, names)
     return Functions(made["encode"], None if decode is None else made["read"])
+
+
+class _Earlier:
+    """Tells whether data is what a class was written as when it had fewer fields, or others first.
+
+    Calling it gives the value that was read, or None where it cannot say so.
+    """
+
+    def __init__(self, cls: Any, spec: EventSpec, fields: Fields, form: Form) -> None:
+        self._cls, self._spec, self._fields, self._form = cls, spec, fields, form
+        had = {name for name, (field, _) in fields.items() if not _may_be_missing(field)}
+        self._needed = had.union(IDENTITY)
+        self._writers: dict[tuple[str, ...], Callable[[Any], bytes]] = {}
+        self._latest: Callable[[Any], bytes] | None = None
+
+    def __call__(self, given: bytes, value: Any) -> Any:
+        # What is read one after the other was often written by one release.
+        if self._latest is not None and self._latest(value) == given:
+            return value
+        names = tuple(_keys(given))
+        write = self._writers.get(names)
+        if write is None:
+            if len(self._writers) >= _MOST_EARLIER or not self._may_be(names):
+                return None
+            write = self._writers[names] = self._writer(names)
+        self._latest = write
+        return value if write(value) == given else None
+
+    def _may_be(self, names: tuple[str, ...]) -> bool:
+        known = self._fields.keys()
+        return self._needed <= set(names) <= known and names != tuple(known)
+
+    def _writer(self, names: tuple[str, ...]) -> Callable[[Any], bytes]:
+        fields = {name: self._fields[name] for name in names}
+        sealed = bool(self._spec.fields_of(Privacy.PERSONAL))
+        passes = [form.again for _, form in fields.values()]
+        source = [
+            "def write(value):",
+            *_writing(fields, passes, sealed=sealed),
+            "    return data",
+        ]
+        known = _names(self._cls, self._spec, fields, self._form, sealed=sealed)
+        return compiled(self._cls, fields, source, known)["write"]
+
+
+def _may_be_missing(field: "attrs.Attribute[Any]") -> bool:
+    """Whether a field that is left out becomes with msgspec, too, what the class makes of it."""
+    default: Any = field.default
+    if default is attrs.NOTHING or isinstance(default, cast(Any, attrs.Factory)):
+        return False
+    return field.converter is None or kept(default) is default
+
+
+def _names(
+    cls: Any, spec: EventSpec, fields: Fields, form: Form, *, sealed: bool
+) -> dict[str, Any]:
+    """What the lines that write these fields stand on."""
+
+    def exactly(value: Any) -> bytes:
+        raw = form.encode(value)
+        return dumps(seal(spec, {name: raw[name] for name in fields}))
+
+    struct = None if sealed else _struct(cls, fields)
+    return {"struct": struct, "dumps": dumps, "exactly": exactly}
 
 
 def _decoder(cls: Any) -> Callable[[bytes], Any] | None:
