@@ -20,6 +20,7 @@ from dashtam_events._clock import now
 from tests.benchmarks.workload import FIELDS, REBUILDS, scratch, timed
 
 __all__ = [
+    "Plain",
     "append",
     "concurrent",
     "construct",
@@ -51,7 +52,9 @@ def _has_zone(_instance: object, attribute: "attrs.Attribute[datetime]", value: 
 
 
 @attrs.frozen(kw_only=True, slots=True)
-class _Plain:
+class Plain:
+    """The event that is measured, as one would write it by hand."""
+
     event_id: UUID
     occurred_at: datetime = attrs.field(validator=_has_zone)
     connection_id: UUID
@@ -61,12 +64,12 @@ class _Plain:
     note: str
 
 
-decoder = msgspec.json.Decoder(_Plain)
+decoder = msgspec.json.Decoder(Plain)
 """Reads what was written by hand, or by ours, into a class that was written by hand."""
 
 
-def _made() -> _Plain:
-    return _Plain(event_id=uuid7(), occurred_at=now(), **FIELDS)  # type: ignore[arg-type]  # a dict of mixed values
+def _made() -> Plain:
+    return Plain(event_id=uuid7(), occurred_at=now(), **FIELDS)  # type: ignore[arg-type]  # a dict of mixed values
 
 
 def _open(folder: Path) -> sqlite3.Connection:
@@ -211,7 +214,7 @@ def construct(times: int) -> float:
     """A frozen slotted attrs class of the same fields, with an id and a time of its own."""
     with timed(times) as cost:
         for _ in range(times):
-            _Plain(event_id=uuid7(), occurred_at=now(), **FIELDS)  # type: ignore[arg-type]  # a dict of mixed values
+            Plain(event_id=uuid7(), occurred_at=now(), **FIELDS)  # type: ignore[arg-type]  # a dict of mixed values
     return cost[0]
 
 

@@ -16,19 +16,22 @@ _INTRO = """# Benchmarks
 
 Each row is one kind of work, done three ways in turn, round by round, in one run: by hand on the
 same driver (the limit), with a rival, and with this library, through its public interface. The
-rival is `eventsourcing`, in the fastest form that its documentation shows, which is several times
-as fast as its default: events and aggregates are msgspec structs that functions make, and psycopg's
-C library calls a function of the database. For handlers it is `blinker`, for Server-Sent Events
-`sse-starlette`. All are as durable: SQLite with `synchronous=FULL`, PostgreSQL with `fsync`. The
-figures are medians, and the spread is the distance between the quartiles of ours. The last columns
-are how many times the limit, and the rival, ours costs. Machines differ, so look at those.
+rival is `eventsourcing`, in the fastest form that its documentation shows: events and aggregates
+are msgspec structs that functions make, and psycopg's C library calls a function of the database.
+For handlers it is `blinker`, for Server-Sent Events `sse-starlette`. All are as durable: SQLite
+with `synchronous=FULL`, PostgreSQL with `fsync`. The figures are medians, and the spread is the
+distance between the quartiles of ours. The last columns are how many times the limit, and the
+rival, ours costs. Machines differ, so look at those.
 """
 _AGAIN = """
-Run it yourself, in a checkout: `nox -s bench`, or `nox -s bench -- --quick` for a first look. It
-writes this page into `build/benchmarks`; with `-- --growth --page docs/pages` it writes this page
-anew. The figures behind this one are in [benchmarks.json](benchmarks/benchmarks.json).
-With `-- --quick --check`, as continuous integration runs it, it fails where a ratio to the limit is
-half as much again as it was (the import: a seventh), or a cost grows by more than is allowed.
+Run it yourself, in a checkout and on a machine that does nothing else: `nox -s bench`, or
+`nox -s bench -- --quick` for a first look within a minute or two. It writes this page into
+`build/benchmarks`; with `-- --growth --page docs/pages`, which takes some ten minutes and
+4 GB of disk, it writes this page anew. The figures behind this one are in
+[benchmarks.json](benchmarks/benchmarks.json). With `-- --check`, as continuous integration runs
+it, it fails where a ratio to the limit is half as much again as it was in processor time (the
+import: a seventh), where a store takes several times as long as by hand by the clock, or where a
+cost grows by more than is allowed.
 """
 _DIFFERENCES = """
 ## Where guarantees differ
@@ -47,7 +50,8 @@ one event in ten thousand costs to find is compared with reading as many that st
 is the figure beside it: without an index it would cost too much at every size. Costs are drawn
 from zero up; sizes are spaced evenly. A consumer group has one member here, which holds all the
 partitions and keeps a checkpoint for each. In a SQLite file, where one writes at a time, 64
-partitions cost several times as much as one; keep few there.
+partitions cost several times as much as one; keep few there. A page that is read holds up to 512
+events, so memory is constant in their number, not in their size.
 """
 
 
@@ -117,7 +121,7 @@ def _why(measured: Sequence[Outcome | Growth], reasons: Sequence[Reason]) -> Ite
 
 def _parts(parts: Sequence[Part]) -> Iterator[str]:
     if parts:
-        yield "\n| part of it | µs an event |\n|---|---:|"
+        yield "\n| part of it, at its best | µs an event |\n|---|---:|"
     for each in parts:
         yield f"| {each.name} | {each.cost:.2f} |"
 

@@ -49,8 +49,8 @@ REASONS: dict[str, str] = {
         "the commit is shared, as by hand, and what remains is done for each save alone: its "
         "arguments are checked and its values looked at, the head of its stream is compared with "
         "what it expects, so that it can be refused without the others, two more indexes are "
-        "kept, and its task hears what was recorded. The loop and the thread that writes take "
-        "turns, and no processor works while the other does."
+        "kept, and its task hears what was recorded. Nearly all of it is Python, of which the loop "
+        "and the thread that writes run one at a time. By hand a save is a tuple and a future."
     ),
     "rebuild an aggregate of 1,000 events": _READING,
     "read the whole log, decoded": _READING,
@@ -66,6 +66,7 @@ REASONS: dict[str, str] = {
         "that is how nothing is coerced, at half the price of looking at each value. The limit of "
         "size and the version of the schema are looked at too."
     ),
+    "PostgreSQL append, 32 tasks at once": _IN_THE_DATABASE,
     "import, above asyncio": (
         "three fifths of it are the modules of the stores, of the codec and of the bus, a fifth is "
         "attrs. Extras, SQLAlchemy and cattrs are loaded where they are asked for."
@@ -73,7 +74,7 @@ REASONS: dict[str, str] = {
 }
 """By the name of the row or curve; shown only where its target is not met."""
 
-_UNEXPLAINED = "it was over it in this run, and nobody has looked into why."
+_UNEXPLAINED = "it was over it in this run; on a busy machine, look again before you look into it."
 
 
 def reasons(measured: Sequence[Outcome | Growth]) -> Iterator[Reason]:

@@ -2,9 +2,7 @@
 
 That is its example with msgspec: events and aggregates are structs, functions make the one and
 change the other, and a mapper of the application's own has msgspec write and read the JSON. Its
-default, methods that are declared to make events and a transcoder over Python's json, takes six
-times as long for a rebuild or an event read, and ten times for one made; declared methods over
-structs take four times as long for a rebuild.
+default, methods that are declared to make events and a transcoder over Python's json, is slower.
 """
 
 from collections.abc import Iterable

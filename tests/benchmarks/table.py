@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from types import ModuleType
 
-from tests.benchmarks import limit, ours
+from tests.benchmarks import earlier, limit, ours
 from tests.benchmarks.harness import Row
 from tests.benchmarks.importing import import_time
 from tests.benchmarks.postgres.rows import postgres_rows
@@ -88,6 +88,21 @@ def _codec_rows(scale: int) -> list[Row]:
             ours=lambda: ours.decode(times),
             target=2,
             note="Ours coerces nothing: what it reads would be written as the very same bytes.",
+        ),
+        Row(
+            name="decode an event from before a field was added",
+            limit=lambda: earlier.by_hand(times),
+            ours=lambda: earlier.ours(times),
+            target=4,
+            note="The field has a default. Ours writes again what was there, in the order in which "
+            "it was there.",
+        ),
+        Row(
+            name="decode an event through an upcaster",
+            limit=lambda: earlier.upcast_by_hand(times),
+            ours=lambda: earlier.upcast_ours(times),
+            target=4,
+            note="By hand the dict is converted, and nothing is compared.",
         ),
     ]
 

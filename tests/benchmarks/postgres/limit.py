@@ -13,7 +13,7 @@ from tests.benchmarks.limit import decoder, rows
 from tests.benchmarks.postgres.server import CONNECTIONS, address, new_schema
 from tests.benchmarks.workload import timed
 
-__all__ = ["append", "direct", "project"]
+__all__ = ["append", "direct", "project", "together"]
 
 # It checks the head, gives out positions behind a lock, writes, and notifies.
 _SCHEMA = """
@@ -36,6 +36,31 @@ BEGIN
     INSERT INTO {schema}.events
         SELECT last + n, id, name, head + n, type, data
         FROM unnest(ids, types, payloads) WITH ORDINALITY AS e (id, type, data, n);
+    NOTIFY {schema};
+    RETURN last + cardinality(ids);
+END
+$append$;
+"""
+_TOGETHER = """
+CREATE FUNCTION {schema}.append_each(
+    names text[], expected integer[], ids uuid[], types text[], payloads bytea[]
+) RETURNS bigint LANGUAGE plpgsql AS $append$
+DECLARE last bigint;
+BEGIN
+    PERFORM pg_advisory_xact_lock({key});
+    IF EXISTS (
+        SELECT FROM unnest(names, expected) AS given (name, head)
+        WHERE head <> (
+            SELECT coalesce(max(version), 0) FROM {schema}.events WHERE stream = given.name
+        )
+    ) THEN
+        RAISE EXCEPTION 'conflict';
+    END IF;
+    SELECT coalesce(max(position), 0) INTO last FROM {schema}.events;
+    INSERT INTO {schema}.events
+        SELECT last + n, id, name, head + 1, type, data
+        FROM unnest(names, expected, ids, types, payloads)
+            WITH ORDINALITY AS e (name, head, id, type, data, n);
     NOTIFY {schema};
     RETURN last + cardinality(ids);
 END
@@ -96,6 +121,48 @@ async def direct(saves: int) -> float:
         with timed(CONNECTIONS * saves) as cost:
             await asyncio.gather(*(one(each, schema, f"s{n}") for n, each in enumerate(opened)))
     return cost[0]
+
+
+async def together(saves: int) -> float:
+    """One connection; a task of its own commits what the others wait to have saved."""
+    async with _opened(1) as (schema, [connection]):
+        await connection.execute(_TOGETHER.format(schema=schema, key=hash(schema)))
+        writer = _Writer(connection, schema)
+        await writer.save("s", 0)
+
+        async def one(stream: str) -> None:
+            for version in range(saves):
+                await writer.save(stream, version)
+
+        with timed(CONNECTIONS * saves) as cost:
+            await asyncio.gather(*(one(f"s{number}") for number in range(CONNECTIONS)))
+    return cost[0]
+
+
+class _Writer:
+    """Takes whatever waits, saves it by one call, and tells everybody."""
+
+    def __init__(self, connection: Any, schema: str) -> None:
+        self._connection = connection
+        self._sql = f"SELECT {schema}.append_each($1, $2, $3, $4, $5)"
+        self._waiting: list[tuple[tuple[Any, ...], asyncio.Future[None]]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def save(self, stream: str, after: int) -> None:
+        ((id_, _, _, type_, data),) = rows(stream, after, 1)
+        saved = asyncio.get_running_loop().create_future()
+        self._waiting.append(((stream, after, UUID(bytes=id_), type_, data), saved))
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run())
+        await saved
+
+    async def _run(self) -> None:
+        while self._waiting:
+            waiting, self._waiting = self._waiting, []
+            arrays = zip(*(values for values, _ in waiting), strict=True)
+            await self._connection.fetchval(self._sql, *map(list, arrays))
+            for _, saved in waiting:
+                saved.set_result(None)
 
 
 async def project(events: int) -> float:
