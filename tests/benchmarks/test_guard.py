@@ -19,7 +19,7 @@ from tests.benchmarks.workload import count_processor_time, timed
 
 
 def row(**least: float) -> dict[str, object]:
-    return {"name": "work", "least": least}
+    return {"name": "work", "least": least, **least}
 
 
 @pytest.fixture
@@ -83,10 +83,23 @@ def test_a_row_without_a_limit_has_no_baseline(baseline: Path) -> None:
     assert list(unmatched([work(1.0), absolute], baseline)) == []
 
 
-def test_the_best_round_counts(baseline: Path) -> None:
+def test_the_best_round_acquits(baseline: Path) -> None:
     costs = iter([99.0, 99.0, 20.0, 99.0])
     disturbed = Row(name="work", limit=lambda: 10.0, ours=lambda: next(costs), target=2)
     assert looked_at(disturbed, baseline) == []
+
+
+def test_where_the_limit_alone_had_a_lucky_round_the_medians_acquit(baseline: Path) -> None:
+    costs = iter([10.0, 10.0, 2.0, 10.0])
+    lucky = Row(name="work", limit=lambda: next(costs), ours=lambda: 20.0, target=2)
+    assert looked_at(lucky, baseline) == []
+
+
+def test_what_a_lucky_round_hid_in_the_baseline_is_no_bound(tmp_path: Path) -> None:
+    path = tmp_path / "baseline.json"
+    lucky = {"limit": 10.0, "ours": 20.0, "least": {"limit": 2.0, "ours": 20.0}, "name": "work"}
+    path.write_text(json.dumps({"rows": [lucky]}))
+    assert len(looked_at(work(31.0), path)) == 1
 
 
 def test_a_planted_slowdown_of_real_work_is_found(tmp_path: Path) -> None:
