@@ -19,6 +19,7 @@ from dashtam_events.subscriptions import ParkedEvent, Subscription
 from dashtam_events.subscriptions.sql import Projector, SQLCheckpointStore
 from dashtam_events.subscriptions.sql.schema import transaction
 from tests.faults.places import Journal, Place
+from tests.notes import add_notes, open_notes
 from tests.subscriptions.houses import DoorOpened
 
 BATCH = 5
@@ -61,7 +62,7 @@ async def append_until_stored(
 
 async def write(place: Place, *, hasty: bool = False) -> None:
     """Append for ever, with four tasks, and say what is acknowledged; a hasty one says it first."""
-    acknowledged = os.open(place.file("acknowledged"), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    acknowledged = open_notes(place.file("acknowledged"))
     async with place.store(busy_timeout=25) as store:
         await asyncio.gather(*(_write(store, acknowledged, hasty=hasty) for _ in range(4)))
 
@@ -70,14 +71,14 @@ async def _write(store: EventStore, acknowledged: int, *, hasty: bool) -> None:
     stream, version = StreamId("house", uuid4()), 0
     while True:
         events = [DoorOpened(number=version + nth) for nth in range(3)]
-        told = "".join(f"{event.event_id}\n" for event in events).encode()
+        told = [str(event.event_id) for event in events]
         if hasty:
-            os.write(acknowledged, told)
+            add_notes(acknowledged, *told)
         await append_until_stored(
             store, stream, events, expected=version, attachments={"head": b"%d" % version}
         )
         if not hasty:
-            os.write(acknowledged, told)
+            add_notes(acknowledged, *told)
         version += 3
 
 
@@ -95,13 +96,12 @@ class _Mortal:
 
 async def subscribe(place: Place, *, dies_at: int, hasty: bool = False) -> None:
     """Note what comes, and die in the middle of an event; a hasty one keeps its progress first."""
-    handled = os.open(place.file("handled"), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    handled = open_notes(place.file("handled"))
     mortal = _Mortal(dies_at)
 
     async def handle(recorded: RecordedEvent) -> None:
         mortal.count()
-        note = f"{recorded.position} {recorded.stream} {recorded.version}\n"
-        os.write(handled, note.encode())
+        add_notes(handled, f"{recorded.position} {recorded.stream} {recorded.version}")
 
     kind = _HastySubscription if hasty else Subscription
     async with place.store() as store:

@@ -1,12 +1,12 @@
 """What was acknowledged, handled and written, compared with what is stored."""
 
 from collections import defaultdict
-from pathlib import Path
 from uuid import UUID
 
 from dashtam_events.recorded import Position, StreamId
 from dashtam_events.store import EventStore
 from tests.faults.places import Place
+from tests.notes import notes_in
 
 __all__ = ["History", "check_order", "handled_by"]
 
@@ -25,7 +25,7 @@ class History:
 
         Appends are of three events, and each left its version beside the stream.
         """
-        acknowledged = set(_lines(self._acknowledged))
+        acknowledged = set(notes_in(self._acknowledged))
         changed = set()
         async for recorded in store.read_all(after=self._read_to):
             assert recorded.event.event_id not in self.stored
@@ -43,14 +43,9 @@ class History:
             assert kept.version >= self._heads[stream]
 
 
-def _lines(path: Path) -> list[str]:
-    """The whole lines of a file; the last one of a process that was killed may be torn."""
-    return path.read_text(encoding="ascii").splitlines() if path.exists() else []
-
-
 def handled_by(place: Place) -> list[tuple[int, str, int]]:
     """The position, stream and version of each event that a subscriber noted."""
-    lines = [line.split() for line in _lines(place.file("handled"))]
+    lines = [note.split() for note in notes_in(place.file("handled"))]
     return [(int(position), stream, int(version)) for position, stream, version in lines]
 
 

@@ -13,6 +13,7 @@ from dashtam_events.bus.session import real_savepoints
 from dashtam_events.processes import IssuedCommand, ProcessRunner
 from dashtam_events.store import SQLiteEventStore
 from dashtam_events.subscriptions.sql import SQLCheckpointStore, create_subscription_tables
+from tests.notes import add_notes, open_notes
 from tests.processes.orders import REGISTRY, Command, Watch
 
 
@@ -36,14 +37,14 @@ def _die() -> None:
 
 
 async def _work(place: Path, commands: int, moment: str) -> None:
-    executed = os.open(place / "executed", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    executed = open_notes(place / "executed")
     numbers = count(1)
 
     async def execute(issued: IssuedCommand[Command]) -> None:
         last = next(numbers) == commands
         if last and moment == "before":
             _die()
-        os.write(executed, f"{issued.id}\n".encode())
+        add_notes(executed, str(issued.id))
         if last and moment == "after":
             _die()
         if last:

@@ -24,6 +24,7 @@ from dashtam_events.processes import (
 from dashtam_events.store import EventStore, SQLiteEventStore
 from dashtam_events.subscriptions.sql import SQLCheckpointStore, create_subscription_tables
 from tests import counts
+from tests.notes import notes_in
 from tests.processes.orders import NOON, REGISTRY, Hands, OrderPaid, OrderPlaced, Watch, happen
 from tests.store.starting import ENVIRONMENT
 
@@ -52,8 +53,8 @@ async def test_a_killed_runner_decides_once_and_executes_all(tmp_path: Path) -> 
         assert await kept.parked() == ()
         written = [each.event async for each in store.read_all() if each.stream.category == "watch"]
     await engine.dispose()
-    lines = (tmp_path / "executed").read_text(encoding="ascii").split()
-    _check(written, [UUID(line) for line in lines], [issued.id for issued in hands.done])
+    executed = [UUID(note) for note in notes_in(tmp_path / "executed")]
+    _check(written, executed, [issued.id for issued in hands.done])
 
 
 async def _order(store: EventStore) -> None:

@@ -16,6 +16,7 @@ from dashtam_events.store.postgres import PostgresEventStore
 from dashtam_events.subscriptions import ConsumerGroup, Lease, Subscription, current_lease
 from dashtam_events.subscriptions.sql import Projection, Projector, SQLCheckpointStore
 from dashtam_events.subscriptions.sql.schema import checkpoints
+from tests.notes import add_notes, open_notes
 from tests.subscriptions.houses import REGISTRY, DoorOpened
 
 PARTITIONS, LEASE = 64, 2.5
@@ -75,13 +76,13 @@ def _fork(told: dict[str, str]) -> int:
 
 async def _live(url: str, dsn: str, schema: str, folder: str, name: str) -> None:
     """Be a member of two groups, until it is ended."""
-    handled = os.open(Path(folder, "handled"), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    handled = open_notes(Path(folder, "handled"))
 
     async def handle(recorded: RecordedEvent) -> None:
         await asyncio.sleep(random.uniform(0.0, 0.002))
         lease = _lease()
-        told = f"{recorded.stream} {recorded.version} {lease.partition} {lease.epoch}\n"
-        os.write(handled, told.encode())
+        told = f"{recorded.stream} {recorded.version} {lease.partition} {lease.epoch}"
+        add_notes(handled, told)
 
     engine = create_async_engine(url, pool_size=8)
     kept = SQLCheckpointStore(engine)

@@ -26,6 +26,7 @@ from dashtam_events.subscriptions import Checkpoint
 from dashtam_events.subscriptions.sql import SQLCheckpointStore, create_subscription_tables
 from tests import counts
 from tests.databases import new_database
+from tests.notes import notes_in
 from tests.store.starting import ENVIRONMENT
 from tests.subscriptions.houses import REGISTRY, DoorOpened
 from tests.subscriptions.members import LEASE, PARTITIONS, Effects
@@ -208,8 +209,8 @@ async def _written(engine: AsyncEngine) -> list[Effect]:
 
 
 def _handled(path: Path) -> list[Effect]:
-    """What the handlers did, in order; the last line of a process may be torn."""
-    lines = [line.split() for line in path.read_text(encoding="ascii").splitlines()]
+    """What the handlers did, in order."""
+    lines = [note.split() for note in notes_in(path)]
     return [Effect(stream, *map(int, numbers)) for stream, *numbers in lines]
 
 
