@@ -66,7 +66,7 @@ def leave_checkout(session: nox.Session) -> Path:
 def run_tests(session: nox.Session, *runner: str, folder: str = "", marker: str = "") -> None:
     """Run the suite, or the part named after `--`, against what is installed in this session.
 
-    As many files run at a time as there are processors; `-- -n 0` runs one after the other.
+    As many files run at a time as there are processors, up to four; with `-- -n 0`, one does.
     `folder` is a part of it that has a session of its own; the others leave the browser out.
     `marker` runs only what bears it.
     """

@@ -31,6 +31,11 @@ def postgres() -> Iterator[URL]:
         server.cleanup()
 
 
+def plain_address(url: URL) -> str:
+    """The address of a database as libpq has it: for drivers, and for those who are given one."""
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
 @asynccontextmanager
 async def new_database(postgres: URL) -> AsyncGenerator[URL, None]:
     """A database of its own on that server."""

@@ -14,7 +14,7 @@ from sqlalchemy.engine import URL
 
 from dashtam_events.store.postgres import PostgresEventStore
 from dashtam_events.testing import CONTRACT_EVENTS
-from tests.databases import postgres
+from tests.databases import plain_address, postgres
 
 __all__ = ["Open", "asking", "dsn", "mortal_server", "open_store", "postgres", "schema"]
 
@@ -26,7 +26,7 @@ _numbers = count(1)
 @pytest.fixture
 def dsn(postgres: URL) -> str:
     """The address of a database in which everybody has a schema of their own."""
-    return postgres.set(drivername="postgresql").render_as_string(hide_password=False)
+    return plain_address(postgres)
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def functions(
     cls: Any, spec: EventSpec, fields: Fields, form: Form, limits: Limits, *, sure: int
 ) -> Functions:
     """The functions for a class; data of up to `sure` bytes is within the limits."""
-    sealed = bool(spec.fields_of(Privacy.PERSONAL))
+    sealed = _is_sealed(spec)
     subject = "subject(value)" if spec.subject else "None"
     source = [
         "def encode(value):",
@@ -80,7 +80,7 @@ def functions(
     ]
     decode = _decoder(cls) if form.fast else None
     names = {
-        **_names(cls, spec, fields, form, sealed=sealed),
+        **_names(cls, spec, fields, form),
         "decode": decode,
         "earlier": _Earlier(cls, spec, fields, form),
         "check": limits.check,
@@ -125,14 +125,13 @@ class _Earlier:
 
     def _writer(self, names: tuple[str, ...]) -> Callable[[Any], bytes]:
         fields = {name: self._fields[name] for name in names}
-        sealed = bool(self._spec.fields_of(Privacy.PERSONAL))
         passes = [form.again for _, form in fields.values()]
         source = [
             "def write(value):",
-            *_writing(fields, passes, sealed=sealed),
+            *_writing(fields, passes, sealed=_is_sealed(self._spec)),
             "    return data",
         ]
-        known = _names(self._cls, self._spec, fields, self._form, sealed=sealed)
+        known = _names(self._cls, self._spec, fields, self._form)
         return compiled(self._cls, fields, source, known)["write"]
 
 
@@ -144,16 +143,18 @@ def _may_be_missing(field: "attrs.Attribute[Any]") -> bool:
     return field.converter is None or kept(default) is default
 
 
-def _names(
-    cls: Any, spec: EventSpec, fields: Fields, form: Form, *, sealed: bool
-) -> dict[str, Any]:
+def _is_sealed(spec: EventSpec) -> bool:
+    return bool(spec.fields_of(Privacy.PERSONAL))
+
+
+def _names(cls: Any, spec: EventSpec, fields: Fields, form: Form) -> dict[str, Any]:
     """What the lines that write these fields stand on."""
 
     def exactly(value: Any) -> bytes:
         raw = form.encode(value)
         return dumps(seal(spec, {name: raw[name] for name in fields}))
 
-    struct = None if sealed else _struct(cls, fields)
+    struct = None if _is_sealed(spec) else _struct(cls, fields)
     return {"struct": struct, "dumps": dumps, "exactly": exactly}
 
 

@@ -1,8 +1,9 @@
-"""Reading an event that was written before its class changed: by hand, and ours.
+"""Readings of an event that was written before its class changed: by hand, and ours.
 
 Today's class has one field more. Either it has a default, or an upcaster puts it in.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -12,11 +13,9 @@ import attrs
 import msgspec
 
 from dashtam_events import DomainEvent, EventRegistry, event
-from dashtam_events.codec import EventCodec
 from tests.benchmarks.limit import Plain
-from tests.benchmarks.workload import BENCH, FIELDS, ConnectionSynced, timed
 
-__all__ = ["by_hand", "ours", "upcast_by_hand", "upcast_ours"]
+__all__ = ["GROWN", "UPCAST", "grown_by_hand", "upcast_by_hand"]
 
 
 @attrs.frozen(kw_only=True, slots=True)
@@ -48,41 +47,14 @@ class _Upcast(DomainEvent):
     region: str
 
 
-_STORED = EventCodec(BENCH).encode(ConnectionSynced(**FIELDS))  # type: ignore[arg-type]  # a dict of mixed values
+GROWN, UPCAST = EventRegistry([_Grown]), EventRegistry([_Upcast])
+
+grown_by_hand: Callable[[bytes], object] = msgspec.json.Decoder(_PlainGrown).decode
+"""`msgspec` puts the default in."""
+
+_as_dict = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-def by_hand(times: int) -> float:
-    """`msgspec` puts the default in."""
-    read = msgspec.json.Decoder(_PlainGrown).decode
-    with timed(times) as cost:
-        for _ in range(times):
-            read(_STORED.data)
-    return cost[0]
-
-
-def upcast_by_hand(times: int) -> float:
+def upcast_by_hand(data: bytes) -> object:
     """JSON is read as a dict, which `msgspec` converts when it has the field."""
-    read = msgspec.json.Decoder(dict[str, Any]).decode
-    with timed(times) as cost:
-        for _ in range(times):
-            msgspec.convert(_with_region(read(_STORED.data)), _PlainGrown)
-    return cost[0]
-
-
-def ours(times: int) -> float:
-    """`EventCodec.decode`, where the field has a default."""
-    return _decoded(_Grown, times)
-
-
-def upcast_ours(times: int) -> float:
-    """`EventCodec.decode`, where the class has an upcaster."""
-    return _decoded(_Upcast, times)
-
-
-def _decoded(cls: type[DomainEvent], times: int) -> float:
-    codec = EventCodec(EventRegistry([cls]))
-    codec.decode(_STORED)
-    with timed(times) as cost:
-        for _ in range(times):
-            codec.decode(_STORED)
-    return cost[0]
+    return msgspec.convert(_with_region(_as_dict(data)), _PlainGrown)

@@ -3,13 +3,12 @@
 Of the import a seventh more is one: little of what it costs is ours.
 
 It counts processor time, also that of the database's server where a row has one. The ratio is that
-of the best rounds or that of the medians, whichever is less: on a busy machine the best round of
-ours is never as good as the one lucky round of the limit, or the medians are of different moments,
-but seldom both. Waiting shows by the clock alone, within wide bounds. Curves have bounds of their
-own.
+of the best rounds or that of the medians, whichever is less: on a busy machine the limit may have
+one lucky round that ours never has, or the medians may be of different moments, but seldom both.
+Waiting shows by the clock alone, within wide bounds. Curves have bounds of their own.
 
-What is over its bound is a suspect, which is measured again, at most five times, until the best of
-all rounds acquit it.
+What is over its bound is a suspect, which is measured again, at most five times, until
+either ratio acquits it.
 """
 
 import json

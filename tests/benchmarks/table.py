@@ -91,16 +91,16 @@ def _codec_rows(scale: int) -> list[Row]:
         ),
         Row(
             name="decode an event from before a field was added",
-            limit=lambda: earlier.by_hand(times),
-            ours=lambda: earlier.ours(times),
+            limit=lambda: limit.decode(times, earlier.grown_by_hand),
+            ours=lambda: ours.decode(times, earlier.GROWN),
             target=4,
             note="The field has a default. Ours writes again what was there, in the order in which "
             "it was there.",
         ),
         Row(
             name="decode an event through an upcaster",
-            limit=lambda: earlier.upcast_by_hand(times),
-            ours=lambda: earlier.upcast_ours(times),
+            limit=lambda: limit.decode(times, earlier.upcast_by_hand),
+            ours=lambda: ours.decode(times, earlier.UPCAST),
             target=4,
             note="By hand the dict is converted, and nothing is compared.",
         ),

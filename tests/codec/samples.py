@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from dashtam_events._frozen import FrozenDict
 from dashtam_events.codec import EncodedEvent, EventCodec, make_converter
+from dashtam_events.errors import CodecError
 from dashtam_events.event import DomainEvent, event
 from dashtam_events.privacy import personal, secret
 from dashtam_events.registry import EventRegistry
@@ -278,3 +279,18 @@ def _exact(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.timestamp()
     return repr(value)
+
+
+def exactly(codec: EventCodec, encoded: EncodedEvent) -> DomainEvent:
+    """What the exact reading alone gives."""
+    cls = codec.registry.get(encoded.name)
+    assert cls is not None
+    plan = codec._plan(cls)
+    return codec._exactly(encoded.name, lambda: codec._read(plan, encoded.version, encoded.data))
+
+
+def outcome(read: Any) -> Any:
+    try:
+        return read()
+    except CodecError as error:
+        return type(error), error.args

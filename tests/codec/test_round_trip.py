@@ -30,10 +30,12 @@ from tests.codec.samples import (
     TransferBooked,
     any_event,
     everything,
+    exactly,
     kinds,
     money_codec,
     nothing_personal,
     of,
+    outcome,
     same,
     texts,
     transfer,
@@ -43,21 +45,6 @@ from tests.codec.samples import (
 
 CODEC = money_codec()
 SLOWLY = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=40)
-
-
-def exactly(codec: EventCodec, encoded: EncodedEvent) -> DomainEvent:
-    """What the exact reading alone gives."""
-    cls = codec.registry.get(encoded.name)
-    assert cls is not None
-    plan = codec._plan(cls)
-    return codec._exactly(encoded.name, lambda: codec._read(plan, encoded.version, encoded.data))
-
-
-def outcome(read: Any) -> Any:
-    try:
-        return read()
-    except CodecError as error:
-        return type(error), error.args
 
 
 @event

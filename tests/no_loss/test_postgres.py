@@ -10,7 +10,7 @@ from sqlalchemy.engine import URL
 from dashtam_events.store.postgres import PostgresEventStore
 from dashtam_events.testing import CONTRACT_EVENTS
 from tests import counts
-from tests.databases import new_database
+from tests.databases import new_database, plain_address
 from tests.no_loss.history import History
 from tests.no_loss.promises import Findings, NoLoss, judge
 from tests.no_loss.readers import NEVER
@@ -28,7 +28,7 @@ def open_store(dsn: str, schema: str) -> PostgresEventStore:
 
 
 def address(database: URL) -> str:
-    return database.set(drivername="postgresql").render_as_string(hide_password=False)
+    return plain_address(database)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from dashtam_events.errors import StoreClosed, StoreUnavailable
 from dashtam_events.store.postgres import PostgresEventStore
 from dashtam_events.subscriptions.sql import InlineProjections
 from dashtam_events.testing._store_samples import a_stream, lit, log_of
-from tests.databases import new_database
+from tests.databases import new_database, plain_address
 from tests.postgres_server import Open, asking, mortal_server
 from tests.subscriptions.inlines import Lamps
 
@@ -46,7 +46,7 @@ async def elsewhere(
 
 
 def _address(url: URL) -> str:
-    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+    return plain_address(url)
 
 
 async def test_a_connection_of_the_driver_is_refused(

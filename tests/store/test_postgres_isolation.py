@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy.engine import URL
 
 from dashtam_events.testing._store_samples import a_stream, lit, log_of
-from tests.databases import new_database
+from tests.databases import new_database, plain_address
 from tests.postgres_server import Open, asking
 
 
@@ -14,7 +14,7 @@ async def test_a_store_works_whatever_the_default_of_its_database_is(
     open_store: Open, postgres: URL, isolation: str, pooler: bool
 ) -> None:
     async with new_database(postgres) as url:
-        address = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        address = plain_address(url)
         async with asking(address) as connection:
             await connection.execute(
                 f"ALTER DATABASE {url.database} SET default_transaction_isolation = '{isolation}'"

@@ -36,15 +36,14 @@ class BreakingCodec(EventCodec):
 
 @pytest.fixture(params=["memory", "sqlite"])
 async def breaking(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    codec = BreakingCodec(CONTRACT_EVENTS)
-    made: Store
-    if request.param == "memory":
-        made = InMemoryEventStore(registry=CONTRACT_EVENTS, codec=codec)
-    else:
-        path = tmp_path / "events.db"
-        made = SQLiteEventStore(path, registry=CONTRACT_EVENTS, codec=codec)
-    async with made as store:
+    async with store_with(BreakingCodec(CONTRACT_EVENTS), request.param, tmp_path) as store:
         yield store
+
+
+def store_with(codec: EventCodec, kind: str, folder: Path) -> Store:
+    if kind == "memory":
+        return InMemoryEventStore(registry=CONTRACT_EVENTS, codec=codec)
+    return SQLiteEventStore(folder / "events.db", registry=CONTRACT_EVENTS, codec=codec)
 
 
 async def test_an_event_that_cannot_be_read_says_where_it_stands(breaking: Store) -> None:
@@ -180,12 +179,7 @@ async def test_while_one_reads_without_waiting_others_have_their_turns(
             await asyncio.sleep(0)
             most = max(most, codec.decoded - before)
 
-    made: Store
-    if kind == "memory":
-        made = InMemoryEventStore(registry=CONTRACT_EVENTS, codec=codec)
-    else:
-        made = SQLiteEventStore(tmp_path / "events.db", registry=CONTRACT_EVENTS, codec=codec)
-    async with made as store:
+    async with store_with(codec, kind, tmp_path) as store:
         await store.append(a_stream(), lit(100))
         async with asyncio.TaskGroup() as group:
             task = group.create_task(others())

@@ -19,6 +19,7 @@ from dashtam_events.subscriptions.sql import (
     upsert,
 )
 from dashtam_events.testing._store_samples import KeyHandedOver, LampPutOut
+from tests.databases import plain_address
 from tests.subscriptions.houses import REGISTRY, DoorOpened
 from tests.subscriptions.walls import Openings
 
@@ -57,7 +58,7 @@ def store_on(engine: AsyncEngine, registry: EventRegistry) -> Any:
     """A store in the database of an engine, to be opened."""
     if engine.dialect.name == "sqlite":
         return SQLiteEventStore(str(engine.url.database), registry=registry)
-    dsn = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    dsn = plain_address(engine.url)
     return PostgresEventStore(dsn, registry=registry)
 
 

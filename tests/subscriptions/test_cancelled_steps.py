@@ -22,7 +22,7 @@ from dashtam_events.subscriptions.sql import (
     create_subscription_tables,
     schema,
 )
-from tests.databases import new_database
+from tests.databases import new_database, plain_address
 from tests.faults.cutting import Cutter, cutting
 from tests.subscriptions.houses import REGISTRY, open_doors
 from tests.subscriptions.inlines import (
@@ -162,7 +162,7 @@ async def _make_commits_slow(engine: AsyncEngine) -> None:
 @asynccontextmanager
 async def falling_silent(postgres: URL) -> AsyncGenerator[tuple[Cutter, AsyncEngine, AsyncEngine]]:
     """A server behind a proxy, an engine that leads through it, and one that does not."""
-    dsn = postgres.set(drivername="postgresql").render_as_string(hide_password=False)
+    dsn = plain_address(postgres)
     async with new_database(postgres) as url, cutting(dsn) as (cutter, address):
         through = make_url(address).set(drivername="postgresql+asyncpg", database=url.database)
         engine = create_async_engine(through.set(query={}), connect_args={"ssl": False})

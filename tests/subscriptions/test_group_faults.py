@@ -25,7 +25,7 @@ from dashtam_events.store.postgres import PostgresEventStore
 from dashtam_events.subscriptions import Checkpoint
 from dashtam_events.subscriptions.sql import SQLCheckpointStore, create_subscription_tables
 from tests import counts
-from tests.databases import new_database
+from tests.databases import new_database, plain_address
 from tests.notes import notes_in
 from tests.store.starting import ENVIRONMENT
 from tests.subscriptions.houses import REGISTRY, DoorOpened
@@ -107,7 +107,7 @@ async def test_whoever_is_killed_or_paused_nothing_is_lost_out_of_order_or_writt
 ) -> None:
     chance = random.Random(4)
     async with new_database(postgres) as url, _opened(url) as (engine, store):
-        dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        dsn = plain_address(url)
         whole = url.render_as_string(hide_password=False)
         told = {"url": whole, "dsn": dsn, "schema": "log", "folder": str(tmp_path)}
         with _serving() as server, closing(Members(server, told)) as members:
@@ -256,7 +256,7 @@ def _check_order(effects: list[Effect], stored: Counter[str]) -> None:
 async def _opened(url: URL) -> AsyncIterator[tuple[AsyncEngine, EventStore]]:
     engine = create_async_engine(url)
     await create_subscription_tables(engine)
-    dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    dsn = plain_address(url)
     async with PostgresEventStore(dsn, schema="log", registry=REGISTRY) as store:
         yield engine, store
     await engine.dispose()

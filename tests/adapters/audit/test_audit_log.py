@@ -20,6 +20,7 @@ from dashtam_events.catalogue import UserLoginFailed, UserLoginSucceeded, UserPa
 from dashtam_events.errors import AuditUnreadable, InvalidCursor
 from tests.adapters.audit.trails import all_of, audited_bus, record
 from tests.adapters.marked import marked
+from tests.databases import plain_address
 from tests.faults.cutting import cutting
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -342,7 +343,7 @@ async def test_what_is_no_url_is_refused_without_repeating_it(url: str) -> None:
 @pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
 async def test_postgresql_is_opened_by_its_plain_url(engine: AsyncEngine, ten: AuditLog) -> None:
     """And in the words of libpq."""
-    url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    url = plain_address(engine.url)
     async with cutting(url) as (_, address):
         in_words = address.replace("/postgres?", f"/{engine.url.database}?")
         assert "sslmode=disable" in in_words
