@@ -47,18 +47,23 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @asynccontextmanager
 async def only_connection(lonely: str, dsn: str) -> AsyncIterator[None]:
-    """Hold the role's only connection; the server takes a moment to notice that one has ended."""
+    """Hold the role's only connection; the server takes a moment to notice that one has ended.
+
+    Whoever waited for it may have it the moment after, so what is given back is this one.
+    """
     role = lonely.partition("://")[2].partition("@")[0]
 
-    async def given_back() -> None:
+    async def gone(which: str, value: str | int) -> None:
+        asked = f"SELECT FROM pg_stat_activity WHERE {which} = $1"
         async with asking(dsn) as connection, asyncio.timeout(20):
-            while await connection.fetch("SELECT FROM pg_stat_activity WHERE usename = $1", role):
+            while await connection.fetch(asked, value):
                 await connection.execute("SELECT pg_sleep(0.01)")
 
-    await given_back()
-    async with asking(lonely):
+    await gone("usename", role)
+    async with asking(lonely) as held:
+        pid = held.get_server_pid()
         yield
-    await given_back()
+    await gone("pid", pid)
 
 
 async def test_a_server_without_a_connection_left_is_not_asked_for_each_append(
