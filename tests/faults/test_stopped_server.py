@@ -18,10 +18,11 @@ from tests import counts
 from tests.faults.children import append_until_stored
 from tests.faults.places import Journal, Place
 from tests.postgres_server import asking
+from tests.postgres_wheel import persistently
 from tests.subscriptions.houses import DoorOpened
 
 STOPS = counts.of(short=3, full=20)
-RECOVERY_SECONDS = 10
+RECOVERY_SECONDS = 60
 
 
 @counts.counted
@@ -42,9 +43,13 @@ async def test_a_server_that_acknowledges_before_it_keeps_anything_is_found_out(
     place = Place(folder="", dsn=mortal_server.get_uri(), schema=schema)
     async with place.store(), asking(place.dsn) as connection:
         await connection.execute("ALTER DATABASE postgres SET synchronous_commit = off")
+        await connection.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")
+        await connection.execute("SELECT pg_reload_conf()")
     acknowledged, stored, _ = await _stop_over_and_over(mortal_server, place, 3)
     async with asking(place.dsn) as connection:
         await connection.execute("ALTER DATABASE postgres RESET synchronous_commit")
+        await connection.execute("ALTER SYSTEM RESET wal_writer_delay")
+        await connection.execute("SELECT pg_reload_conf()")
     assert set(acknowledged) - {recorded.event.event_id for recorded in stored}
 
 
@@ -100,4 +105,4 @@ def _stop_and_start(server: Any) -> None:
     os.kill(int(lock.read_text().split()[0]), signal.SIGQUIT)
     while lock.exists():
         time.sleep(0.01)
-    server.ensure_postgres_running()
+    persistently(server.ensure_postgres_running)

@@ -38,7 +38,7 @@ class Load:
     processes: int = 0
     make_writer: MakeWriter = Writer
     readers: Sequence[Read] = READERS
-    patience: float = 10.0
+    patience: float = 60.0
 
     @property
     def turns(self) -> int:

@@ -11,7 +11,9 @@ from dashtam_events.testing._store_samples import CONTRACT_EVENTS, lit, stream_o
 
 async def write_beside_others(dsn: str, schema: str, name: str, writers: int, times: int) -> None:
     """Some tasks append each to a stream of its own, and now and then to one that all share."""
-    async with PostgresEventStore(dsn, registry=CONTRACT_EVENTS, schema=schema) as store:
+    async with PostgresEventStore(
+        dsn, registry=CONTRACT_EVENTS, schema=schema, busy_timeout=25
+    ) as store:
         await asyncio.gather(*(_write(store, f"{name}{n}", times) for n in range(writers)))
 
 

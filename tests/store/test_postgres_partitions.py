@@ -89,7 +89,7 @@ async def test_a_reader_in_a_long_transaction_holds_no_partition_up(
 ) -> None:
     async with asking(dsn) as connection, connection.transaction():
         assert await log_of(store.within(connection)) == []
-        async with asyncio.timeout(4):
+        async with asyncio.timeout(20):
             await store.append(a_stream(), lit(3 * SIZE))
 
 
@@ -104,7 +104,7 @@ async def test_writers_beside_each_other_lose_nothing(
     async with open_store() as other:
         following = asyncio.create_task(follow(store, until=8 * 30))
         await asyncio.gather(*(write(to) for to in (store, other) for _ in range(4)))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert await following == await log_of(other)
 
 

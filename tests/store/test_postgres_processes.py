@@ -42,7 +42,7 @@ async def test_sixteen_writers_of_two_processes_lose_nothing(
         assert await child.wait() == 0
         log = await log_of(store)
         assert len(log) == EVENTS
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             followed = await asyncio.gather(*readers)
     assert all(seen == log for seen in followed)
     heads: dict[StreamId, int] = {}

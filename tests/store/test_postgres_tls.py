@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -40,7 +41,12 @@ async def _encrypted(dsn: str, certificate: trustme.LeafCert | None) -> AsyncIte
     """
     folder = parse_qs(urlsplit(dsn).query)["host"][0]
 
+    serving: list[asyncio.Task[Any]] = []
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        serving.append(task)
         with suppress(OSError, asyncio.IncompleteReadError):
             assert await reader.readexactly(8) == TLS_REQUEST
             writer.write(b"S" if certificate else b"N")
@@ -55,6 +61,8 @@ async def _encrypted(dsn: str, certificate: trustme.LeafCert | None) -> AsyncIte
     async with proxy:
         port = proxy.sockets[0].getsockname()[1]
         yield f"postgresql://postgres@localhost:{port}/postgres"
+        async with asyncio.timeout(60):
+            await asyncio.gather(*serving)
 
 
 async def _join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str) -> None:

@@ -75,7 +75,7 @@ async def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:
 
 async def test_many_may_open_a_new_file_at_once(tmp_path: Path) -> None:
     for attempt in range(5):
-        stores = [_store(tmp_path / f"{attempt}.db") for _ in range(12)]
+        stores = [_store(tmp_path / f"{attempt}.db", busy_timeout=60) for _ in range(12)]
         await asyncio.gather(*(store.__aenter__() for store in stores))
         await asyncio.gather(*(store.append(a_stream(), lit()) for store in stores))
         assert len(await log_of(stores[0])) == 12
@@ -129,7 +129,7 @@ async def test_a_database_of_something_else_is_refused_untouched(
 async def test_it_opens_beside_tables_that_the_application_made_before(tmp_path: Path) -> None:
     path = tmp_path / "events.db"
     _change(path, "CREATE TABLE accounts (id)", "INSERT INTO accounts VALUES (7)")
-    stores = [_store(path) for _ in range(4)]
+    stores = [_store(path, busy_timeout=60) for _ in range(4)]
     await asyncio.gather(*(store.__aenter__() for store in stores))
     await asyncio.gather(*(store.append(a_stream(), lit()) for store in stores))
     await asyncio.gather(*(store.__aexit__(None, None, None) for store in stores))
@@ -207,7 +207,7 @@ async def test_looking_sees_what_others_write_meanwhile(tmp_path: Path) -> None:
             await asyncio.sleep(0.01)
             async with _store(path) as store:
                 await store.append(a_stream(), lit())
-                async with asyncio.timeout(2):
+                async with asyncio.timeout(30):
                     assert await waiting
                 assert len(await log_of(looking)) == count
             assert len(await log_of(looking)) == count

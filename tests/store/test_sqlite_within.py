@@ -28,13 +28,15 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def store(path: Path) -> AsyncIterator[SQLiteEventStore]:
-    async with SQLiteEventStore(path, registry=CONTRACT_EVENTS) as store:
+    async with SQLiteEventStore(path, registry=CONTRACT_EVENTS, busy_timeout=60) as store:
         yield store
 
 
 @pytest.fixture
 async def engine(store: SQLiteEventStore, path: Path) -> AsyncIterator[AsyncEngine]:
-    engine = real_savepoints(create_async_engine(f"sqlite+aiosqlite:///{path}"))
+    patient = {"timeout": 60}
+    url = f"sqlite+aiosqlite:///{path}"
+    engine = real_savepoints(create_async_engine(url, connect_args=patient))
     yield engine
     await engine.dispose()
 
@@ -226,7 +228,7 @@ from dashtam_events.testing import CONTRACT_EVENTS
 async def main():
     async with SQLiteEventStore(sys.argv[1], registry=CONTRACT_EVENTS) as store:
         print("ready", flush=True)
-        print(await store.wait(after=None, timeout=20), flush=True)
+        print(await store.wait(after=None, timeout=60), flush=True)
 
 asyncio.run(main())
 """
@@ -237,6 +239,6 @@ asyncio.run(main())
     assert await child.stdout.readline() == b"ready\n"
     async with engine.begin() as connection:
         await store.within(connection).append(a_stream(), lit())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         assert await child.stdout.readline() == b"True\n"
         assert await child.wait() == 0

