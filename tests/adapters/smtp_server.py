@@ -29,6 +29,7 @@ class Mailbox:
     port: int = 0
     connections: int = 0
     open: "set[Connection]" = attrs.Factory(set)
+    hanging: asyncio.Event = attrs.Factory(asyncio.Event)
     received: list[EmailMessage] = attrs.Factory(list)
     envelopes: list[Envelope] = attrs.Factory(list)
     encrypted: list[bool] = attrs.Factory(list)
@@ -45,6 +46,7 @@ class Mailbox:
         self, server: SMTP, session: Session, envelope: Envelope
     ) -> str:
         if self.hangs:
+            self.hanging.set()
             await asyncio.Event().wait()
         if self.replies:
             return self.replies.pop(0)
@@ -140,7 +142,7 @@ async def serving(
         for connection in mailbox.open:
             connection.hang_up()
         mailbox.open.clear()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await deserted(mailbox)
 
 
@@ -159,11 +161,11 @@ async def stranger(talk: Talk) -> AsyncIterator[int]:
 
     async with await asyncio.start_server(hold, "localhost", 0) as server:
         yield server.sockets[0].getsockname()[1]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await deserted(Mailbox())
 
 
 def sender_to(mailbox: Mailbox, **options: Any) -> SMTPEmailSender:
     """A sender to a server without encryption, unless the options say otherwise."""
-    given: dict[str, Any] = {"encryption": "none", "timeout": 5.0}
+    given: dict[str, Any] = {"encryption": "none", "timeout": 30.0}
     return SMTPEmailSender("localhost", mailbox.port, **given | options)

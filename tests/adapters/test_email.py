@@ -278,7 +278,7 @@ async def test_different_events_do_not_wait_for_each_other() -> None:
             await both.wait()
 
     mailing = handler(Meeting())
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         await asyncio.gather(
             mailing(marked(EmailVerificationSucceeded), CONTEXT),
             mailing(marked(EmailVerificationSucceeded), CONTEXT),

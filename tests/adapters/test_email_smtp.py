@@ -123,22 +123,27 @@ async def test_a_server_that_hangs_is_left_after_the_timeout() -> None:
         began = time.monotonic()
         failure = await refused(sender_to(mailbox, timeout=0.3))
     assert type(failure) is EmailDeferred
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 20
 
 
 async def test_a_server_that_is_slow_at_every_step_is_left_after_the_timeout() -> None:
+    answered = 0
+
     async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal answered
         writer.write(b"220 localhost\r\n")
         while await reader.readline():
             await asyncio.sleep(0.4)
             writer.write(b"250 OK\r\n")
+            answered += 1
 
     async with stranger(slow) as port:
         began = time.monotonic()
         failure = await refused(SMTPEmailSender("localhost", port, encryption="none", timeout=0.6))
         took = time.monotonic() - began
     assert type(failure) is EmailDeferred
-    assert 0.5 < took < 1.5
+    assert took > 0.5
+    assert answered <= 2
 
 
 @pytest.fixture
@@ -179,12 +184,12 @@ async def test_a_mail_that_was_taken_is_sent_whatever_happens_at_the_parting() -
 async def test_cancelling_a_mail_leaves_no_connection() -> None:
     async with serving(Mailbox(hangs=True)) as mailbox:
         task = asyncio.create_task(sender_to(mailbox).send(a_mail()))
-        await asyncio.sleep(0.1)
+        await mailbox.hanging.wait()
+        assert len(mailbox.open) == 1
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert len(mailbox.open) == 1
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             await deserted(mailbox)
 
 

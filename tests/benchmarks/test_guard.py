@@ -156,7 +156,7 @@ def test_work_that_waits_is_found_by_the_clock(baseline: Path) -> None:
 
     by_hand = Row(name="work", limit=lambda: waits(0.01), ours=lambda: waits(0.012), target=2)
     assert list(stalls([by_hand], 2, baseline)) == []
-    slow = Row(name="work", limit=lambda: waits(0.001), ours=lambda: waits(0.02), target=2)
+    slow = Row(name="work", limit=lambda: 1_000.0, ours=lambda: waits(0.02), target=2)
     assert len(list(stalls([slow], 2, baseline))) == 1
 
 

@@ -12,9 +12,12 @@ from tests.browser.serving import Server
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    """The demo, served for a new file at a new port: to a browser, a place of its own."""
-    with Server(tmp_path / "events.db") as server:
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
+    """The demo, served for a new file at a new port: to a browser, a place of its own.
+
+    Its parameter, if it has one, is how long an import rests at each step.
+    """
+    with Server(tmp_path / "events.db", getattr(request, "param", 0.1)) as server:
         yield server
 
 

@@ -108,7 +108,7 @@ class Page:
         """Wait until a text is there."""
         eventually(lambda: text in self.text(selector))
 
-    def comes_to(self, selector: str, name: str, value: str, within: float = 15.0) -> None:
+    def comes_to(self, selector: str, name: str, value: str, within: float = 30.0) -> None:
         """Wait until an element's data attribute has a value."""
         code = "return document.querySelector(arguments[0])?.dataset[arguments[1]] ?? null"
         eventually(lambda: self.run(code, selector, name) == value, within)

@@ -38,10 +38,13 @@ asyncio.run(write(sys.argv[1], int(sys.argv[2]), float(sys.argv[3])))
 
 
 class Server:
-    """The page's server; while the context lasts, it can be killed and started again."""
+    """The page's server; while the context lasts, it can be killed and started again.
 
-    def __init__(self, file: Path) -> None:
-        self.file = file
+    `pause` is how many seconds an import rests at each step; it counts from the next start on.
+    """
+
+    def __init__(self, file: Path, pause: float) -> None:
+        self.file, self.pause = file, pause
         self._port = "0"
         self._process: subprocess.Popen[str] | None = None
 
@@ -66,7 +69,7 @@ class Server:
         """Start it, at the port where it was before."""
         arguments = ["demo", "--web", "--port", self._port, "--db", str(self.file)]
         self._process = subprocess.Popen(
-            [*COMMAND, *arguments, "--pause", "0.1"],
+            [*COMMAND, *arguments, "--pause", str(self.pause)],
             stdout=subprocess.PIPE,
             text=True,
             env=ENVIRONMENT,
@@ -83,7 +86,7 @@ class Server:
         assert self._process is not None
         self._process.send_signal(how)
         with self._process as process:
-            return process.wait(10)
+            return process.wait(60)
 
 
 def writer(file: Path, count: int, *, pause: float) -> "subprocess.Popen[bytes]":

@@ -142,6 +142,7 @@ def test_the_tables_stay_tables_where_their_rows_are_folded(busy: Page) -> None:
         assert roles.count("cell") % 5 == 0
 
 
+@pytest.mark.parametrize("server", [0.0], indirect=True)
 def test_a_burst_of_events_is_announced_once(busy: Page) -> None:
     busy.run(
         "window.said = []; const voice = document.getElementById('announcer');"

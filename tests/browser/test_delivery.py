@@ -90,7 +90,7 @@ async def test_chromium_loses_and_repeats_nothing(tmp_path: Path, browser: Chrom
         await asyncio.to_thread(browser.get, f"http://127.0.0.1:{port}/")
         await asyncio.to_thread(browser.execute_script, LISTEN, CLIENTS)
         await write_at_once(store)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(300):
             while min(await asyncio.to_thread(browser.execute_script, COUNTS)) < ALL:  # noqa: ASYNC110  # the page has no event to wait for
                 await asyncio.sleep(0.1)
         await asyncio.sleep(0.3)
@@ -122,6 +122,6 @@ async def test_npm_eventsource_loses_and_repeats_nothing(tmp_path: Path, modules
             await asyncio.create_subprocess_exec(*words, stdout=pipe) for _ in range(CLIENTS)
         ]
         await write_at_once(store)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(300):
             printed = [(await client.communicate())[0] for client in clients]
         nothing_lost([json.loads(text) for text in printed], await stored_ids(store))

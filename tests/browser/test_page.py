@@ -140,6 +140,7 @@ def test_the_slider_shows_how_it_stood(page: Page) -> None:
     page.shows("#past-facts", "This is now")
 
 
+@pytest.mark.parametrize("server", [0.5], indirect=True)
 def test_an_import_fills_its_bar(page: Page) -> None:
     page.press("#import [type=submit]")
     seen: set[int] = set()
@@ -164,6 +165,7 @@ def test_a_broken_statement_shows_its_reason(page: Page) -> None:
     assert page.names() == ["FileImportAttempted", "FileImportFailed"]
 
 
+@pytest.mark.parametrize("server", [3.0], indirect=True)
 def test_an_import_that_a_killed_server_left_is_shown_as_interrupted(
     page: Page, server: Server
 ) -> None:
@@ -171,6 +173,7 @@ def test_an_import_that_a_killed_server_left_is_shown_as_interrupted(
     page.shows("#imports", "of 4")
     server.end(signal.SIGKILL)
     page.comes_to("#link", "link", "reconnecting")
+    server.pause = 0.1
     server.start()
     page.shows("#imports", "interrupted: the server was gone")
     page.shows("#syncs", "interrupted")
@@ -194,6 +197,7 @@ def test_the_history_of_syncs_is_a_view_that_keeps_up(page: Page) -> None:
 def test_categories_are_filtered_and_come_back(page: Page) -> None:
     page.begin("My savings")
     page.command("connect")
+    page.comes_to_state("active")
     page.command("sync")
     eventually(lambda: len(page.log()) == 5)
     page.press("#filters [value=provider]")
@@ -220,6 +224,7 @@ def test_two_tabs_stay_in_step(page: Page, server: Server) -> None:
     page.comes_to_state("active")
     page.command("expire")
     other.comes_to_state("expired")
+    page.comes_to_state("expired")
     assert page.log() == other.log()
     page.shows("#way-who", "You pressed a button")
     other.shows("#way-who", "An event came over the stream")

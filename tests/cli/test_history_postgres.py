@@ -104,7 +104,7 @@ def test_follow_shows_what_is_appended_and_ends_quietly(moved: Moved) -> None:
         asyncio.run(append())
         assert json.loads(following.stdout.readline())["position"] == 13
         following.send_signal(signal.SIGINT)
-        out, err = following.communicate(timeout=30)
+        out, err = following.communicate(timeout=60)
     assert (following.returncode, out, err.strip()) == (130, "", "")
 
 

@@ -42,7 +42,8 @@ async def serving(
     """A client of the service on a file."""
     async with served(create_app(file, pause=pause), lifespan="on") as port:
         address = f"http://127.0.0.1:{port}"
-        async with httpx.AsyncClient(base_url=address, headers=headers, trust_env=False) as client:
+        options: dict[str, Any] = {"timeout": 60, "trust_env": False}
+        async with httpx.AsyncClient(base_url=address, headers=headers, **options) as client:
             yield client
 
 
@@ -62,7 +63,7 @@ async def begin(service: httpx.AsyncClient, **body: Any) -> str:
 
 async def until(ask: Callable[[], Awaitable[Any]], enough: Callable[[Any], Any]) -> Any:
     """Ask again and again until the answer is as it should be; returns it."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not enough(answer := await ask()):  # noqa: ASYNC110  # another process does it
             await asyncio.sleep(0.02)
     return answer
@@ -318,9 +319,9 @@ def test_the_command_says_where_the_page_is_and_ends_with_ctrl_c(file: Path) -> 
         assert process.stdout.readline() == f"The file: {file}\n"
         found = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
         assert found is not None
-        assert httpx.get(found[0], trust_env=False).status_code == 200
+        assert httpx.get(found[0], timeout=60, trust_env=False).status_code == 200
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=10)
+        _, said = process.communicate(timeout=60)
     assert (process.returncode, said.strip()) == (130, "")
 
 

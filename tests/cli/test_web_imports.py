@@ -40,13 +40,13 @@ async def begin(client: httpx.AsyncClient) -> str:
 
 def import_and_kill(file: Path) -> None:
     """Serve the page, begin an import, and kill the server when it is under way."""
-    with start("demo", "--web", "--port", "0", "--pause", "0.3", "--db", file) as process:
+    with start("demo", "--web", "--port", "0", "--pause", "2", "--db", file) as process:
         assert process.stdout is not None
         process.stdout.readline()
         found = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
         assert found is not None
         body = {"statement": "fidelity-savings.ofx", "correlation_id": "mine"}
-        with httpx.Client(base_url=found[0], trust_env=False) as client:
+        with httpx.Client(base_url=found[0], timeout=60, trust_env=False) as client:
             client.post("/api/imports", json=body, headers={"origin": found[0]})
             while client.get("/api/position").json()["position"] < 2:
                 pass
@@ -57,11 +57,16 @@ async def names(store: SQLiteEventStore, stream: StreamId) -> list[str]:
     return [type(each.event).__name__ async for each in store.read_stream(stream)]
 
 
-async def test_an_import_of_a_server_that_was_killed_is_told_as_interrupted(file: Path) -> None:
+async def test_an_import_of_a_server_that_was_killed_is_told_as_interrupted(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await asyncio.to_thread(import_and_kill, file)
+    monkeypatch.setattr(imports, "_LEAST_PATIENCE", 60.0)
     async with serving(file) as client:
         before = (await snapshot(client))["imports"]
         assert [each["name"] for each in before] == ["FileImportProgress"]
+    monkeypatch.undo()
+    async with serving(file) as client:
 
         async def told() -> dict[str, Any]:
             return dict((await snapshot(client))["imports"][0])
@@ -78,7 +83,7 @@ async def test_an_import_of_a_server_that_was_killed_is_told_as_interrupted(file
 async def test_an_import_of_a_server_that_lives_is_left_alone(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(imports, "_LEAST_PATIENCE", 0.3)
+    monkeypatch.setattr(imports, "_LEAST_PATIENCE", 30.0)
     async with serving(file, pause=0.1) as one:
         await begin(one)
         await until(lambda: snapshot(one), lambda told: told["position"] >= 2)
@@ -93,7 +98,7 @@ async def test_one_that_was_only_slow_has_one_end(
     store: SQLiteEventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(imports, "_LEAST_PATIENCE", 0.0)
-    slow, hasty = Imports(store, pause=0.5), Imports(store, pause=0.0)
+    slow, hasty = Imports(store, pause=60.0), Imports(store, pause=0.0)
     stream = slow.begin("fidelity-savings.ofx", METADATA)
     while not await names(store, stream):  # noqa: ASYNC110  # the store is asked
         await asyncio.sleep(0.01)

@@ -92,7 +92,7 @@ async def test_what_ended_a_projector_is_raised_and_not_waited_for(
             user_id=DEMO_USER, provider_slug="schwab", file_name="a.ofx", file_format="ofx"
         )
         async with (
-            asyncio.timeout(10),
+            asyncio.timeout(60),
             SQLiteEventStore(file, registry=CATALOGUE) as store,
             Views.following(store) as views,
         ):

@@ -23,9 +23,9 @@ def test_the_program_serves_the_page(repository: Path, tmp_path: Path) -> None:
         process.stdout.readline()
         found = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
         assert found is not None
-        assert "The way of a fact" in httpx.get(found[0], trust_env=False).text
+        assert "The way of a fact" in httpx.get(found[0], timeout=60, trust_env=False).text
         process.send_signal(signal.SIGTERM)
-        process.wait(10)
+        process.wait(60)
 
 
 def test_the_instructions_name_files_that_there_are(repository: Path) -> None:

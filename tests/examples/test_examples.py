@@ -19,7 +19,7 @@ def run(example: Path, *arguments: str) -> str:
         capture_output=True,
         check=False,
         text=True,
-        timeout=60,
+        timeout=300,
         env=ENVIRONMENT,
     )
     assert (ran.returncode, ran.stderr) == (0, "")

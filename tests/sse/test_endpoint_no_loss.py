@@ -61,11 +61,11 @@ async def test_10_000_events_with_cuts_anywhere_and_concurrent_writers(tmp_path:
     users = [uuid4() for _ in range(5)]
     chance = random.Random(5)
     async with SQLiteEventStore(tmp_path / "notes.db", registry=NOTES) as store:
-        app = SSEEndpoint(authenticate=authenticate, store=store)
+        app = SSEEndpoint(authenticate=authenticate, store=store, max_per_user=1_000)
         cuts = breaking_line(chance, 1_000, 9_000)
         async with served(app) as port, line_to(port, cuts=cuts) as line:
             clients = [Client(port=line, user_id=user_id, last_id="at-0") for user_id in users]
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(300):
                 reading = [asyncio.create_task(one.run(enough(2_000))) for one in clients]
                 await written_by_many(store, users, 2_000, 4)
                 await asyncio.gather(*reading)
@@ -80,8 +80,8 @@ async def test_joining_what_comes_live_leaves_no_seam(tmp_path: Path) -> None:
     """Clients come at any time while events are written, and stay."""
     me = uuid4()
     store = InMemoryEventStore(registry=NOTES)
-    app = SSEEndpoint(authenticate=authenticate, store=store, max_per_user=100)
-    async with served(app) as port, asyncio.timeout(30):
+    app = SSEEndpoint(authenticate=authenticate, store=store, max_per_user=100, send_timeout=60)
+    async with served(app) as port, asyncio.timeout(60):
         clients: list[Client] = []
         reading: list[asyncio.Task[None]] = []
         for start in range(0, 400, 20):
@@ -111,7 +111,7 @@ async def test_what_is_handed_out_while_a_client_reads_its_last_page_is_not_lost
 
     store = Slow(registry=NOTES)
     app = SSEEndpoint(authenticate=authenticate, store=store)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         first = asyncio.create_task(raw_stream(app, early, lambda seen: len(seen) == 2))
         await eventually(lambda: app.counters.open == 1 and not app.counters.lagging)
         second = asyncio.create_task(raw_stream(app, late, lambda seen: len(seen) == 2))
@@ -130,7 +130,7 @@ async def test_a_subscriber_and_a_store_are_read_side_by_side_without_losing_the
     store = InMemoryEventStore(registry=NOTES)
     app = SSEEndpoint(authenticate=authenticate, store=store, subscriber=hub)
     cuts = breaking_line(random.Random(3), 500, 4_000)
-    async with served(app) as port, line_to(port, cuts=cuts) as line, asyncio.timeout(30):
+    async with served(app) as port, line_to(port, cuts=cuts) as line, asyncio.timeout(60):
         client = Client(port=line, user_id=me, last_id="at-0")
         reading = asyncio.create_task(client.run(enough(500)))
         await eventually(lambda: app.counters.open == 1 and not app.counters.lagging)
@@ -171,7 +171,7 @@ async def test_two_server_processes_on_one_file_show_every_event_of_each_other(
         SQLiteEventStore(file, registry=NOTES) as store,
         server_process(file) as (one, _),
         server_process(file) as (two, _),
-        asyncio.timeout(20),
+        asyncio.timeout(60),
     ):
         clients = [Client(port=port, user_id=me, last_id="at-0") for port in (one, two)]
         reading = [asyncio.create_task(client.run(enough(200))) for client in clients]
@@ -206,7 +206,7 @@ async def _seconds_to_end(path: Path, number: signal.Signals) -> float:
         await eventually(lambda: bool(client.seen))
         begun = monotonic()
         process.send_signal(number)
-        await asyncio.wait_for(process.wait(), 10)
+        await asyncio.wait_for(process.wait(), 60)
         took = monotonic() - begun
         await reading
         for line in lines:

@@ -32,7 +32,7 @@ async def two_appended(endpoint: SSEEndpoint, cursor: str) -> list[ReceivedEvent
     def appended(seen: list[ReceivedEvent]) -> list[ReceivedEvent]:
         return [each for each in seen if each.type.startswith("appended.")]
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         _, seen = await raw_stream(
             endpoint, ME, lambda seen: len(appended(seen)) == 2, f"last_event_id={cursor}"
         )

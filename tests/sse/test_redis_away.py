@@ -10,12 +10,13 @@ from uuid import uuid4
 
 import pytest
 from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
 
-from dashtam_events.sse import SSEEndpoint
+from dashtam_events.sse import SSEEndpoint, SSESubscription
 from dashtam_events.sse._breaker import CircuitBreaker
 from dashtam_events.sse.redis import RedisTransport
 from tests.sse.redis_server import Server, running, taken, told
-from tests.sse.serving import authenticate, eventually, raw_stream
+from tests.sse.serving import authenticate, eventually, quickest, raw_stream
 
 
 @pytest.fixture
@@ -35,11 +36,16 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
+async def listening(subscription: SSESubscription) -> None:
+    """Wait until a new subscription has its place: what is published from here on is heard."""
+    await eventually(lambda: subscription.cursor is not None)
+
+
 class Line:
     """What is connected when it falls silent, or before it is mended, stays silent for good."""
 
     def __init__(self, target: int) -> None:
-        self._target, self.port = target, 0
+        self._target, self.port, self.begun = target, 0, 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._carries = asyncio.Event()
 
@@ -70,6 +76,7 @@ class Line:
         reader, writer = await asyncio.open_connection("127.0.0.1", self._target)
         for one, other in ((client, writer), (reader, back)):
             self._tasks.add(asyncio.create_task(_pour(one, other, self._carries)))
+        self.begun += 1
 
 
 async def _pour(
@@ -101,62 +108,82 @@ def test_an_open_circuit_rests_first() -> None:
 
 
 async def test_of_many_who_publish_into_a_black_hole_the_first_waits_and_the_others_do_not(
-    server: Server, client: Redis, caplog: pytest.LogCaptureFixture
+    server: Server,
+    client: Redis,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    transport, me = RedisTransport(client, publish_timeout=0.3), uuid4()
+    monkeypatch.setattr("dashtam_events.sse.redis._REST", 60.0)
+    transport, me = RedisTransport(client, publish_timeout=30), uuid4()
     await transport.publish(told(me))
     server.pause()
-    begun = now()
-    await transport.publish(told(me))
-    assert 0.25 <= now() - begun < 0.6
-    begun = now()
+
+    async def trial() -> float:
+        nonlocal transport
+        transport, begun = RedisTransport(client, publish_timeout=0.3), now()
+        await transport.publish(told(me))
+        return now() - begun
+
+    async def ask(*_given: object, **_options: object) -> None:
+        raise AssertionError("Redis was asked")
+
+    assert 0.25 <= await quickest(trial, 0.6) < 0.6
+    waited = len(caplog.records)
+    monkeypatch.setattr(client.connection_pool, "get_connection", ask)
     for _ in range(100):
         await transport.publish(told(me))
         await transport.broadcast(told(me))
-    assert now() - begun < 0.25
     failed = [(record.message, vars(record)["error_type"]) for record in caplog.records]
-    assert failed == [("sse_publish_failed", "TimeoutError")] * 201
+    assert failed == [("sse_publish_failed", "TimeoutError")] * (waited + 200)
 
 
 async def test_publishing_begins_again_within_two_seconds_of_redis_being_back(
     server: Server, client: Redis
 ) -> None:
-    transport, me = RedisTransport(client, publish_timeout=0.2), uuid4()
-    server.pause()
-    await transport.publish(told(me, 1))
-    server.go_on()
-    begun = now()
-    async with Redis.from_url(server.url) as other:
-        before = await other.xlen(f"sse:stream:user:{me}")
-        while await other.xlen(f"sse:stream:user:{me}") == before:
-            await transport.publish(told(me, 2))
-            await asyncio.sleep(0.01)
-    assert now() - begun < 2
-
-
-async def test_publishing_begins_again_at_once_where_the_process_listens(
-    server: Server, client: Redis
-) -> None:
-    transport, me = RedisTransport(client, publish_timeout=0.2, ping_interval=0.1), uuid4()
-    async with transport.subscribe(me) as subscription:
+    async def trial() -> float:
+        transport, me = RedisTransport(client, publish_timeout=0.2), uuid4()
         server.pause()
         await transport.publish(told(me, 1))
         server.go_on()
         begun = now()
+        async with Redis.from_url(server.url) as other:
+            before = await other.xlen(f"sse:stream:user:{me}")
+            while await other.xlen(f"sse:stream:user:{me}") == before:
+                await transport.publish(told(me, 2))
+                await asyncio.sleep(0.01)
+        return now() - begun
+
+    assert await quickest(trial, 2) < 2
+
+
+async def test_publishing_begins_again_at_once_where_the_process_listens(
+    server: Server,
+    client: Redis,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where its connection was lost too, and is made anew, nobody rests any longer."""
+    monkeypatch.setattr("dashtam_events.sse.redis._REST", 60.0)
+    transport, me = RedisTransport(client, ping_interval=0.1), uuid4()
+    async with transport.subscribe(me) as subscription:
+        server.pause()
+        await transport.publish(told(me, 1))
+        await eventually(lambda: "sse_redis_connection_lost" in caplog.messages)
+        server.go_on()
         # Redis may still do what it was asked meanwhile.
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not any(each.event.data["number"] == 2 for each in subscription.take()):
                 await transport.publish(told(me, 2))
                 await asyncio.sleep(0.01)
-    assert now() - begun < 0.8
 
 
 async def test_an_event_that_redis_refuses_keeps_no_other_from_being_told(
     client: Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
-    transport, me, other = RedisTransport(client), uuid4(), uuid4()
+    transport, me, other = RedisTransport(client, publish_timeout=30), uuid4(), uuid4()
     await client.set(f"sse:stream:user:{other}", "no stream")
     async with transport.subscribe(me) as subscription:
+        await listening(subscription)
         await transport.publish(told(other))
         await transport.publish(told(me, 1))
         assert await taken(subscription, 1) == [1]
@@ -167,18 +194,25 @@ async def test_an_event_that_redis_refuses_keeps_no_other_from_being_told(
 
 @pytest.mark.parametrize("way", ["stop", "pause"])
 async def test_where_redis_is_away_one_new_stream_waits_half_a_second_and_the_others_do_not(
-    server: Server, client: Redis, way: str
+    server: Server, client: Redis, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = SSEEndpoint(authenticate=authenticate, subscriber=RedisTransport(client))
+    monkeypatch.setattr("dashtam_events.sse.redis._REST", 60.0)
     getattr(server, way)()
-    took = []
-    async with asyncio.timeout(20):
-        for _ in range(20):
-            begun = now()
+    app = SSEEndpoint(authenticate=authenticate, subscriber=RedisTransport(client))
+
+    async def trial() -> float:
+        nonlocal app
+        app = SSEEndpoint(authenticate=authenticate, subscriber=RedisTransport(client))
+        begun = now()
+        await raw_stream(app, uuid4(), bool)
+        return now() - begun
+
+    assert await quickest(trial, 0.8) < 0.8
+    # Whoever waits now waits too long to be overlooked.
+    monkeypatch.setattr("dashtam_events.sse.redis._FIRST_WAIT", 60.0)
+    async with asyncio.timeout(30):
+        for _ in range(19):
             await raw_stream(app, uuid4(), bool)
-            took.append(now() - begun)
-    assert took[0] < 0.8
-    assert sum(took[1:]) < 0.4, took
 
 
 @pytest.mark.parametrize("way", ["stop", "pause"])
@@ -186,8 +220,9 @@ async def test_streams_that_opened_while_redis_was_away_go_on_when_it_is_back(
     server: Server, client: Redis, way: str
 ) -> None:
     """The one that resumes gets what it had missed before, and both what comes after."""
-    transport, me = RedisTransport(client), uuid4()
+    transport, me = RedisTransport(client, publish_timeout=30), uuid4()
     async with transport.subscribe(me) as opened:
+        await listening(opened)
         cursor = opened.cursor
     await transport.publish(told(me, 1))
     getattr(server, way)()
@@ -208,18 +243,19 @@ async def test_a_connection_that_falls_silent_is_made_anew_and_nothing_kept_is_l
 
     Where it lasts, the first connection that is made anew is swallowed by it too.
     """
-    me, publisher = uuid4(), RedisTransport(client)
+    me, publisher = uuid4(), RedisTransport(client, publish_timeout=30)
     async with (
         Line(server.port).open() as line,
         Redis(port=line.port, socket_timeout=None) as far,
-        RedisTransport(far, ping_interval=0.2).subscribe(me) as subscription,
+        RedisTransport(far, ping_interval=1).subscribe(me) as subscription,
     ):
+        await listening(subscription)
         await publisher.publish(told(me, 0))
         assert await taken(subscription, 1) == [0]
         line.fall_silent()
+        before = line.begun
         if lasts:
-            await eventually(lambda: bool(caplog.records))
-            await asyncio.sleep(0.5)
+            await eventually(lambda: line.begun > before)
         line.mend()
         for number in range(1, 20):
             await publisher.publish(told(me, number))
@@ -231,44 +267,85 @@ async def test_a_connection_that_falls_silent_is_made_anew_and_nothing_kept_is_l
     assert [vars(record)["error_type"] for record in lost] == ["TimeoutError"] * (1 + lasts)
 
 
+class _PatientPubSub(PubSub):
+    """Takes the answer to a ping whenever it comes."""
+
+    answers: list[Any]
+    asked = False
+
+    async def ping(self, message: Any = None) -> Any:
+        self.asked = True
+        return await super().ping(message)
+
+    async def get_message(
+        self, ignore_subscribe_messages: bool = False, timeout: float | None = 0.0
+    ) -> Any:
+        asked, self.asked = self.asked, False
+        answer = await super().get_message(ignore_subscribe_messages, 20.0 if asked else timeout)
+        if asked:
+            self.answers.append(answer)
+        return answer
+
+
+class _Pinging(Redis):
+    """Writes down how its pings were answered while it listened."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.answers: list[Any] = []
+
+    def pubsub(self, **kwargs: Any) -> PubSub:
+        pubsub = _PatientPubSub(self.connection_pool, **kwargs)
+        pubsub.answers = self.answers
+        return pubsub
+
+
 @pytest.mark.parametrize(
     "options",
     [{}, {"decode_responses": True}, {"protocol": 2}, {"protocol": 3, "health_check_interval": 1}],
 )
 async def test_a_connection_on_which_nothing_is_said_is_kept(
-    server: Server, caplog: pytest.LogCaptureFixture, options: dict[str, Any]
+    server: Server,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    options: dict[str, Any],
 ) -> None:
     me = uuid4()
     caplog.set_level(logging.DEBUG, "dashtam_events.sse")
-    async with Redis(port=server.port, **options) as client:
-        transport = RedisTransport(client, ping_interval=0.05)
+    monkeypatch.setattr("dashtam_events.sse.redis._PATIENCE", 30.0)
+    async with _Pinging(port=server.port, **options) as client:
+        transport = RedisTransport(client, ping_interval=0.05, publish_timeout=30)
         async with transport.subscribe(me) as subscription:
-            await asyncio.sleep(0.3 + options.get("health_check_interval", 0))
+            await listening(subscription)
+            await asyncio.sleep(options.get("health_check_interval", 0))
+            await eventually(lambda: len(client.answers) > 3)
+            assert None not in client.answers
             await transport.publish(told(me, 1))
             assert await taken(subscription, 1) == [1]
     assert [r.message for r in caplog.records if r.name == "dashtam_events.sse"] == []
 
 
 async def test_a_server_that_never_answers_leaves_no_task_behind(
-    server: Server, client: Redis
+    server: Server, client: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("dashtam_events.sse.redis._PATIENCE", 60.0)
     transport = RedisTransport(client, ping_interval=0.05)
     before = asyncio.all_tasks()
     async with transport.subscribe(uuid4()):
         server.pause()
         async with transport.subscribe(uuid4()):
             await asyncio.sleep(0.3)
-    begun = now()
     await eventually(lambda: asyncio.all_tasks() == before)
-    assert now() - begun < 1
 
 
 async def test_many_streams_and_events_at_once_fit_into_the_connections_of_a_client(
-    server: Server, caplog: pytest.LogCaptureFixture
+    server: Server, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("dashtam_events.sse.redis._FIRST_WAIT", 60.0)
+    monkeypatch.setattr("dashtam_events.sse.redis._PATIENCE", 30.0)
     users = [uuid4() for _ in range(300)]
     async with Redis.from_url(server.url, max_connections=50) as client, AsyncExitStack() as stack:
-        transport = RedisTransport(client)
+        transport = RedisTransport(client, publish_timeout=60)
         subscriptions = [await stack.enter_async_context(transport.subscribe(me)) for me in users]
         await client.client_kill_filter(_type="pubsub")
         await asyncio.gather(*(transport.publish(told(me, 1)) for me in users))
@@ -298,8 +375,9 @@ async def test_what_was_read_before_the_connection_was_lost_again_does_not_count
     async with _SlowOnce(port=server.port) as client, Redis(port=server.port) as other:
         client.late = asyncio.Event()
         client.late.set()
-        publisher, transport = RedisTransport(other), RedisTransport(client)
-        async with transport.subscribe(me) as subscription:
+        publisher = RedisTransport(other, publish_timeout=30)
+        async with RedisTransport(client).subscribe(me) as subscription:
+            await listening(subscription)
             await publisher.publish(told(me, 0))
             assert await taken(subscription, 1) == [0]
             client.late.clear()

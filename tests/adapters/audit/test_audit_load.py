@@ -112,7 +112,7 @@ async def test_50_that_fail_at_once_are_recorded_through_a_pool_of_two(
     engine: AsyncEngine, trail: AuditLog
 ) -> None:
     small = real_savepoints(
-        create_async_engine(engine.url, pool_size=2, max_overflow=0, pool_timeout=20)
+        create_async_engine(engine.url, pool_size=2, max_overflow=0, pool_timeout=60)
     )
     bus = audited_bus(AuditEventHandler(own_sessions=async_sessionmaker(small)))
 

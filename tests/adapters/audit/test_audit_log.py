@@ -312,7 +312,7 @@ async def test_a_damaged_record_is_named(engine: AsyncEngine, ten: AuditLog, for
 async def test_the_trail_is_read_while_another_has_the_lock(
     engine: AsyncEngine, ten: AuditLog
 ) -> None:
-    async with asyncio.timeout(10), engine.connect() as writer:
+    async with asyncio.timeout(60), engine.connect() as writer:
         await writer.execute(text("SELECT 1"))
         assert minutes((await ten.page(limit=1)).records) == [9]
 

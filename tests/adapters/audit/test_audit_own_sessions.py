@@ -53,7 +53,7 @@ async def test_a_failure_is_recorded_out_of_a_transaction_that_has_only_read(
     """It has a connection, on SQLite the lock for writing: the record is there when it ended."""
     bus = audited_bus(AuditEventHandler(own_sessions=async_sessionmaker(engine)))
     fact = marked(UserLoginFailed)
-    async with asyncio.timeout(10), AsyncSession(engine) as session:
+    async with asyncio.timeout(60), AsyncSession(engine) as session:
         await session.execute(text("SELECT 1"))
         savepoint = await session.begin_nested()
         await bus.publish(fact, session=session)
