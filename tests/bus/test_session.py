@@ -20,6 +20,7 @@ from dashtam_events.bus.session import SessionScope
 from dashtam_events.errors import SessionRequired, TransactionContractViolation
 from dashtam_events.event import DomainEvent
 from tests.bus.ledger import Account, TransferBooked, create_ledger, hearing, notes, write, writing
+from tests.loops import pass_time
 
 
 @pytest.fixture
@@ -473,9 +474,10 @@ async def test_a_handler_that_takes_too_long_is_undone(
 ) -> None:
     async def slow(_event: DomainEvent, context: EventContext) -> None:
         await write(context.session, "slow")
-        await asyncio.sleep(60)
+        pass_time(60.0)
+        await asyncio.Event().wait()
 
-    bus.subscribe(TransferBooked, slow, transactional=True, timeout=1.0)
+    bus.subscribe(TransferBooked, slow, transactional=True, timeout=60.0)
     with pytest.raises(TimeoutError):
         await bus.publish(TransferBooked(), session=session)
     await session.commit()

@@ -229,18 +229,21 @@ async def test_they_see_the_context_variables_and_metadata_of_the_publisher(
 
 
 async def test_closing_the_bus_waits_for_them(session: AsyncSession) -> None:
-    bus, heard = InMemoryEventBus(), list[str]()
+    bus, heard, go_on = InMemoryEventBus(), list[str](), asyncio.Event()
 
     async def slow(_event: DomainEvent) -> None:
-        await asyncio.sleep(0.02)
+        await go_on.wait()
         heard.append("slow")
 
     bus.subscribe(TransferBooked, slow)
     await write(session, "own")
     await bus.publish(TransferBooked(), session=session)
     await session.commit()
-    assert heard == []
-    await bus.aclose()
+    closing = asyncio.ensure_future(bus.aclose())
+    await asyncio.sleep(0.02)
+    assert not closing.done()
+    go_on.set()
+    await closing
     assert heard == ["slow"]
 
 

@@ -51,7 +51,7 @@ class House:
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while not await condition():  # noqa: ASYNC110  # what is awaited is in a store
             await asyncio.sleep(0.005)
 

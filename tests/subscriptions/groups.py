@@ -2,6 +2,8 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -18,19 +20,27 @@ from tests.subscriptions.poison import subscribed
 
 LEASE = 20.0
 """Longer than a machine with much to do keeps anybody waiting."""
+BEAT = 0.1
+"""How often a member looks for the others."""
 
 
 @pytest.fixture(autouse=True)
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Members look for each other more often than they need to."""
-    monkeypatch.setattr("dashtam_events.subscriptions.group._LONGEST_BEAT", 0.1)
+    """Members look for each other more often than they need to, and give back whatever it takes."""
+    monkeypatch.setattr("dashtam_events.subscriptions.group._LONGEST_BEAT", BEAT)
+    for module in ("group", "_holding"):
+        monkeypatch.setattr(f"dashtam_events.subscriptions.{module}.FAREWELL_SECONDS", LEASE)
 
 
 class Ledger:
-    """A handler that takes down who dealt with what, and how many did at once."""
+    """A handler that takes down who dealt with what, and how many did at once.
+
+    Each event takes so many seconds, and within `holding` until the end of that.
+    """
 
     def __init__(self, seconds: float = 0.0) -> None:
-        self.seconds = seconds
+        self.seconds, self._go_on = seconds, asyncio.Event()
+        self._go_on.set()
         self.seen: list[tuple[str, int, str]] = []
         self.busy: dict[StreamId, str] = {}
         self.most_at_once = 0
@@ -44,9 +54,19 @@ class Ledger:
         self.most_at_once = max(self.most_at_once, len(self.busy))
         try:
             await asyncio.sleep(self.seconds)
+            await self._go_on.wait()
         finally:
             self.busy.pop(recorded.stream, None)
         self.seen.append((str(recorded.stream), recorded.version, lease.member))
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Nobody is done with the event in hand."""
+        self._go_on.clear()
+        try:
+            yield
+        finally:
+            self._go_on.set()
 
     @property
     def members(self) -> set[str]:

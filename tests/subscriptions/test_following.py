@@ -14,6 +14,7 @@ from dashtam_events.recorded import Position, RecordedEvent
 from dashtam_events.store import EventStore, InMemoryEventStore, SQLiteEventStore
 from dashtam_events.subscriptions import follow
 from tests.subscriptions.houses import REGISTRY, DoorOpened, WindowOpened, open_doors, open_windows
+from tests.subscriptions.poison import until
 
 
 async def first(count: int, following: Any) -> list[RecordedEvent]:
@@ -166,6 +167,6 @@ async def test_cancelling_leaves_nothing_behind(store: EventStore) -> None:
     following.cancel()
     with pytest.raises(asyncio.CancelledError):
         await following
-    assert asyncio.all_tasks() <= before
+    await until(lambda: asyncio.all_tasks() <= before)
     await open_doors(store, 1)
     assert numbers(await first(1, follow(store))) == [1]

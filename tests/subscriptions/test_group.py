@@ -29,7 +29,8 @@ from dashtam_events.subscriptions import (
     current_lease,
     partition_of,
 )
-from tests.subscriptions.groups import Ledger, append, eager, group, owners, shared
+from tests.loops import pass_time
+from tests.subscriptions.groups import LEASE, Ledger, append, eager, group, owners, shared
 from tests.subscriptions.houses import REGISTRY
 from tests.subscriptions.poison import Handler, subscribed, until
 
@@ -111,10 +112,11 @@ async def test_the_partitions_of_the_dead_move_when_their_leases_have_run_out(
     ledger = Ledger()
     await append(store)
     await checkpoints.begin(Checkpoint(subscription="doors"), partitions=8)
-    await checkpoints.renew("doors", "dead", [], lease=SHORT)
-    await checkpoints.acquire("doors", "dead", limit=4, lease=SHORT)
+    await checkpoints.renew("doors", "dead", [], lease=LEASE)
+    held = await checkpoints.acquire("doors", "dead", limit=4, lease=LEASE)
     async with group(store, checkpoints, ledger):
         await shared(checkpoints, ann=4, dead=4)
+        await checkpoints.renew("doors", "dead", held, lease=SHORT)
         await shared(checkpoints, ann=8)
         await until(lambda: len(ledger.seen) == 20)
     ledger.check_once(20, 1)
@@ -134,9 +136,11 @@ async def test_more_members_than_partitions_stand_by(checkpoints: CheckpointStor
 
 
 async def test_partitions_go_on_beside_each_other(store: EventStore) -> None:
-    ledger = Ledger(seconds=0.05)
+    ledger = Ledger()
     await append(store)
     async with group(store, InMemoryCheckpointStore(), ledger):
+        with ledger.holding():
+            await until(lambda: len(ledger.busy) == USED)
         await until(lambda: len(ledger.seen) == 20)
     assert ledger.most_at_once == USED
 
@@ -144,14 +148,19 @@ async def test_partitions_go_on_beside_each_other(store: EventStore) -> None:
 async def test_a_partition_is_given_away_when_the_event_in_hand_is_dealt_with(
     store: EventStore, checkpoints: CheckpointStore
 ) -> None:
-    ledger = Ledger(seconds=0.5)
+    ledger = Ledger()
     await append(store, events=2)
-    async with group(store, checkpoints, ledger, "ann"):
-        await until(lambda: len(ledger.busy) == USED)
-        async with group(store, checkpoints, ledger, "bob"):
-            await shared(checkpoints, ann=4, bob=4)
-            ledger.seconds = 0.0
-            await until(lambda: len(ledger.seen) == 40)
+    async with group(store, checkpoints, ledger, "ann") as ann:
+        bob = group(store, checkpoints, ledger, "bob")
+        with ledger.holding():
+            await until(lambda: len(ledger.busy) == USED)
+            await bob.__aenter__()
+            await until(lambda: sum(each.is_leaving for each in ann._holdings) == 4)
+            assert await owners(checkpoints) == ["ann"] * 8
+        await shared(checkpoints, ann=4, bob=4)
+        await until(lambda: len(ledger.seen) == 40)
+        await bob.stop()
+        await bob.finished()
     ledger.check_once(20, 2)
     assert ledger.members == {"ann", "bob"}
 
@@ -177,6 +186,11 @@ class Skewed(InMemoryCheckpointStore):
 
     def time(self) -> datetime:
         return now() + self.ahead
+
+    def pass_time(self, seconds: float) -> None:
+        """For this clock and for that of the process."""
+        self.ahead += timedelta(seconds=seconds)
+        pass_time(seconds)
 
     async def renew(self, *given: Any, **more: Any) -> Any:
         if self.is_away:
@@ -235,15 +249,19 @@ async def test_who_loads_a_checkpoint_again_does_not_take_the_epoch_of_another(
 async def test_who_cannot_renew_stops_its_handlers_before_the_leases_run_out(
     store: EventStore,
 ) -> None:
-    checkpoints, ledger = Skewed(), Ledger(seconds=60.0)
+    checkpoints, ledger = Skewed(), Ledger()
     await append(store)
-    async with group(store, checkpoints, ledger, lease=3.0) as member:
-        await until(lambda: len(ledger.busy) == USED)
-        checkpoints.is_away = True
-        left = await checkpoints.partitions("doors")
-        await until(lambda: not ledger.busy)
-        assert all(each.lease_until is not None and now() < each.lease_until for each in left)
-        ledger.seconds, checkpoints.is_away = 0.0, False
+    async with group(store, checkpoints, ledger, lease=600.0) as member:
+        with ledger.holding():
+            await until(lambda: len(ledger.busy) == USED)
+            checkpoints.is_away = True
+            left = await checkpoints.partitions("doors")
+            checkpoints.pass_time(550.0)
+            await until(lambda: not ledger.busy)
+        time = checkpoints.time()
+        assert all(each.lease_until is not None and time < each.lease_until for each in left)
+        checkpoints.pass_time(50.0)
+        checkpoints.is_away = False
         await until(lambda: len(ledger.seen) == 20)
         assert (await member.health()).last_error is not None
     ledger.check_once(20, 1)
@@ -348,7 +366,7 @@ async def test_a_handler_may_stop_its_group(store: EventStore) -> None:
         await member.stop()
 
     member = group(store, InMemoryCheckpointStore(), handle)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         await member.run()
 
 
@@ -435,10 +453,10 @@ async def test_partitions_of_a_member_read_once_and_wait_once_for_all() -> None:
     await append(store, streams=300)
     member = group(store, InMemoryCheckpointStore(), ledger, partitions=64, poll=60.0)
     async with member:
-        await until(lambda: len(ledger.seen) == 300)
+        await until(lambda: len(ledger.seen) == 300 and store.waits > 0)
         await asyncio.sleep(0.1)
         assert (store.reads, store.waits) == (1, 1)
         await append(store, streams=1)
-        await until(lambda: len(ledger.seen) == 301)
+        await until(lambda: len(ledger.seen) == 301 and store.waits > 1)
         await asyncio.sleep(0.1)
         assert (store.reads, store.waits) == (2, 2)

@@ -23,7 +23,7 @@ from dashtam_events.connection import ConnectionStatus, ProviderConnection
 from dashtam_events.errors import VersionConflict
 from dashtam_events.recorded import StreamId
 from dashtam_events.subscriptions import ProjectionFailed
-from dashtam_events.subscriptions.sql import InlineProjections, JoinableStore, rebuild
+from dashtam_events.subscriptions.sql import InlineProjections, JoinableStore, rebuild, schema
 from dashtam_events.views import ConnectionsView
 from tests import counts
 from tests.subscriptions.houses import DoorOpened
@@ -41,6 +41,13 @@ from tests.subscriptions.inlines import (
 from tests.subscriptions.walls import Openings
 
 __all__ = ["inline", "store", "view"]
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is cancelled is told how it ended, however long that takes."""
+    monkeypatch.setattr(schema, "_CUT_LATER", (3.0, 60.0))
+    monkeypatch.setattr(schema, "_CUT_AT_ONCE", (0.0, 60.0))
 
 
 class Writer:

@@ -40,7 +40,7 @@ async def test_it_ends_a_subscription_and_names_what_makes_them(
     empty = InMemoryEventStore(registry=REGISTRY)
     alone = subscribed(empty, SQLCheckpointStore(engine), Handler())
     with pytest.raises(SubscriptionTablesMissing) as raised:
-        await asyncio.wait_for((ConsumerGroup(alone) if in_group else alone).run(), 10)
+        await asyncio.wait_for((ConsumerGroup(alone) if in_group else alone).run(), 20)
     said = "doors: the tables of subscriptions are not in this database: if it is the right one, "
     assert str(raised.value).startswith(said)
 

@@ -98,7 +98,7 @@ async def test_what_is_appended_after_the_end_was_seen_is_waited_for_and_read() 
     waiting = asyncio.gather(*(log.part(n).wait(first.reached, 60.0) for n in range(PARTITIONS)))
     await asyncio.sleep(0.01)
     await append(store, streams=1)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await waiting
     assert store.waits == 1
     [found] = (await part.read(first.reached, 9)).items
@@ -116,7 +116,7 @@ async def test_who_is_behind_what_others_have_read_does_not_wait() -> None:
     ahead = (await log.part(0).read(behind, 9)).reached
     waiting = asyncio.ensure_future(log.part(0).wait(ahead, 60.0))
     await asyncio.sleep(0.01)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await log.part(1).wait(behind, 60.0)
     assert not waiting.done()
     log.close()
