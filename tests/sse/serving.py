@@ -3,7 +3,7 @@
 import asyncio
 import random
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 from uuid import UUID
@@ -30,7 +30,6 @@ __all__ = [
     "enough",
     "eventually",
     "line_to",
-    "quickest",
     "raw_stream",
     "request",
     "served",
@@ -257,15 +256,3 @@ async def eventually(true: Callable[[], bool], within: float = 30.0) -> None:
     async with asyncio.timeout(within):
         while not true():  # noqa: ASYNC110  # whatever it is, it has no event to wait for
             await asyncio.sleep(0.005)
-
-
-async def quickest(trial: Callable[[], Awaitable[float]], bound: float) -> float:
-    """How many seconds something takes: the least of three, or the first below a bound.
-
-    What waits for something that it should not wait for takes longer every time.
-    """
-    took = await trial()
-    for _ in range(2):
-        if took >= bound:
-            took = min(took, await trial())
-    return took

@@ -17,6 +17,7 @@ from dashtam_events._clock import now
 from dashtam_events.errors import StoreUnavailable
 from dashtam_events.sse import ServerSentEvent, SSEEndpoint, SSEHub, SSEUser, comment
 from dashtam_events.testing.sse import ReceivedEvent
+from tests.loops import quickest
 from tests.sse.serving import (
     NOTES,
     Client,
@@ -27,7 +28,6 @@ from tests.sse.serving import (
     authenticate,
     enough,
     eventually,
-    quickest,
     raw_stream,
     request,
     served,

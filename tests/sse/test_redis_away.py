@@ -15,8 +15,9 @@ from redis.asyncio.client import PubSub
 from dashtam_events.sse import SSEEndpoint, SSESubscription
 from dashtam_events.sse._breaker import CircuitBreaker
 from dashtam_events.sse.redis import RedisTransport
+from tests.loops import quickest
 from tests.sse.redis_server import Server, running, taken, told
-from tests.sse.serving import authenticate, eventually, quickest, raw_stream
+from tests.sse.serving import authenticate, eventually, raw_stream
 
 
 @pytest.fixture
