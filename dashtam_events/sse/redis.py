@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, cast
 from uuid import UUID
 
@@ -19,6 +19,8 @@ from dashtam_events.sse.subscription import Bounds, SSESubscription
 try:
     from redis.asyncio import Redis
     from redis.asyncio.client import PubSub
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
     from redis.exceptions import RedisError, ResponseError
 except ModuleNotFoundError as _absent:
     raise MissingExtra("redis") from _absent
@@ -211,6 +213,7 @@ class RedisTransport:
                 return
             # The reader sees for itself that the connection is lost, and makes another.
             with suppress(*_FAILURES):
+                _check(pubsub)
                 async with asyncio.timeout(_PATIENCE):
                     wanted = channel in self._listening
                     await (pubsub.subscribe if wanted else pubsub.unsubscribe)(channel)
@@ -223,28 +226,32 @@ class RedisTransport:
                 async with self._asking, asyncio.timeout(_PATIENCE):
                     await pubsub.subscribe(_BROADCAST, *self._listening)
                     self._pubsub = pubsub
-                while True:
-                    message = await self._next(pubsub)
-                    pause = _SHORTEST_PAUSE
-                    self._hear(message)
-            except _FAILURES as error:
+                with _never_anew(pubsub):
+                    while True:
+                        message = await self._next(pubsub)
+                        pause = _SHORTEST_PAUSE
+                        self._hear(message)
+            except Exception as error:  # noqa: BLE001  # whatever it is, the process goes on hearing
                 self._warn("sse_redis_connection_lost", error, retry_in=pause)
             finally:
                 if self._pubsub is pubsub:
                     self._pubsub = None
                     self._heard.clear()
-                with suppress(*_FAILURES):
-                    async with asyncio.timeout(_PATIENCE):
-                        await pubsub.aclose()  # type: ignore[no-untyped-call]  # it has no types
+                # Whoever asks over it just now must not be left with a part of it.
+                async with self._asking:
+                    with suppress(*_FAILURES):
+                        async with asyncio.timeout(_PATIENCE):
+                            await pubsub.aclose()  # type: ignore[no-untyped-call]  # it has no types
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def _next(self, pubsub: PubSub) -> dict[str, Any]:
         """The next message. A connection on which none comes has to answer a ping."""
-        # Reading, redis-py may connect anew by itself, for which it knows no limit.
         async with asyncio.timeout(2 * self._ping_interval + _PATIENCE):
+            _check(pubsub)
             message = await pubsub.get_message(timeout=self._ping_interval)
             if message is None:
+                _check(pubsub)
                 await pubsub.ping()
                 message = await pubsub.get_message(timeout=self._ping_interval)
             if message is None:
@@ -295,3 +302,33 @@ class RedisTransport:
 
     def _warn(self, message: str, error: Exception, **facts: object) -> None:
         self._logger.warning(message, extra={"error_type": type(error).__name__} | facts)
+
+
+class _Once(Retry):
+    """Does nothing again."""
+
+    def __init__(self) -> None:
+        super().__init__(NoBackoff(), 0)
+
+    async def call_with_retry(self, do: Any, *_given: Any, **_options: Any) -> Any:
+        return await do()
+
+
+@contextmanager
+def _never_anew(pubsub: PubSub) -> Iterator[None]:
+    """Have redis-py report that the connection is lost, in place of making it anew.
+
+    Those who read and those who ask would each make it anew, in the midst of what the other does.
+    """
+    connection: Any = pubsub.connection
+    usual, connection.retry = connection.retry, _Once()
+    try:
+        yield
+    finally:
+        connection.retry = usual
+
+
+def _check(pubsub: PubSub) -> None:
+    """Raise `ConnectionError` where the connection was lost; redis-py would make it anew."""
+    if pubsub.connection is None or not pubsub.connection.is_connected:
+        raise ConnectionError

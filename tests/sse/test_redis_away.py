@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -353,6 +354,37 @@ async def test_many_streams_and_events_at_once_fit_into_the_connections_of_a_cli
         for subscription in subscriptions:
             assert await taken(subscription, 1) == [1]
     assert {record.message for record in caplog.records} <= {"sse_redis_connection_lost"}
+
+
+async def test_streams_that_come_and_go_while_the_connection_is_cut_leave_the_others_hearing(
+    server: Server, client: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Only one makes the connection anew: never in the midst of what another does over it."""
+    me, chance = uuid4(), random.Random(7)
+    transport = RedisTransport(client, publish_timeout=30, ping_interval=0.2)
+
+    async def come_and_go() -> None:
+        for _ in range(15):
+            async with transport.subscribe(uuid4()):
+                await asyncio.sleep(chance.uniform(0, 0.02))
+
+    async def cut() -> None:
+        async with Redis.from_url(server.url) as other:
+            while True:
+                await other.client_kill_filter(_type="pubsub")
+                await asyncio.sleep(chance.uniform(0, 0.05))
+
+    async with transport.subscribe(me) as subscription:
+        await listening(subscription)
+        cutting = asyncio.create_task(cut())
+        await asyncio.gather(*(come_and_go() for _ in range(20)))
+        cutting.cancel()
+        for number in range(10):
+            await transport.publish(told(me, number))
+        assert await taken(subscription, 10) == list(range(10))
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
+    lost = {vars(record).get("error_type") for record in caplog.records}
+    assert lost <= {"ConnectionError", "TimeoutError"}
 
 
 class _SlowOnce(Redis):
