@@ -213,7 +213,6 @@ class RedisTransport:
                 return
             # The reader sees for itself that the connection is lost, and makes another.
             with suppress(*_FAILURES):
-                _check(pubsub)
                 async with asyncio.timeout(_PATIENCE):
                     wanted = channel in self._listening
                     await (pubsub.subscribe if wanted else pubsub.unsubscribe)(channel)
@@ -237,21 +236,30 @@ class RedisTransport:
                 if self._pubsub is pubsub:
                     self._pubsub = None
                     self._heard.clear()
-                # Whoever asks over it just now must not be left with a part of it.
-                async with self._asking:
-                    with suppress(*_FAILURES):
-                        async with asyncio.timeout(_PATIENCE):
-                            await pubsub.aclose()  # type: ignore[no-untyped-call]  # it has no types
+                closing = asyncio.create_task(self._close(pubsub))
+                try:
+                    await asyncio.shield(closing)
+                except asyncio.CancelledError:
+                    await closing
+                    raise
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _close(self, pubsub: PubSub) -> None:
+        """Give its connection back, closed."""
+        # Who is asking over it just now comes first, and is not disturbed.
+        async with self._asking:
+            # Closing may wait for the other side; the second time there is nothing to wait for.
+            for _ in range(2):
+                with suppress(Exception):
+                    async with asyncio.timeout(_PATIENCE):
+                        await pubsub.aclose()  # type: ignore[no-untyped-call]  # it has no types
 
     async def _next(self, pubsub: PubSub) -> dict[str, Any]:
         """The next message. A connection on which none comes has to answer a ping."""
         async with asyncio.timeout(2 * self._ping_interval + _PATIENCE):
-            _check(pubsub)
             message = await pubsub.get_message(timeout=self._ping_interval)
             if message is None:
-                _check(pubsub)
                 await pubsub.ping()
                 message = await pubsub.get_message(timeout=self._ping_interval)
             if message is None:
@@ -305,12 +313,15 @@ class RedisTransport:
 
 
 class _Once(Retry):
-    """Does nothing again."""
+    """Does a thing once, and only over a connection that there is."""
 
-    def __init__(self) -> None:
+    def __init__(self, connection: Any) -> None:
         super().__init__(NoBackoff(), 0)
+        self._connection = connection
 
     async def call_with_retry(self, do: Any, *_given: Any, **_options: Any) -> Any:
+        if not self._connection.is_connected:
+            raise ConnectionError
         return await do()
 
 
@@ -321,14 +332,8 @@ def _never_anew(pubsub: PubSub) -> Iterator[None]:
     Those who read and those who ask would each make it anew, in the midst of what the other does.
     """
     connection: Any = pubsub.connection
-    usual, connection.retry = connection.retry, _Once()
+    usual, connection.retry = connection.retry, _Once(connection)
     try:
         yield
     finally:
         connection.retry = usual
-
-
-def _check(pubsub: PubSub) -> None:
-    """Raise `ConnectionError` where the connection was lost; redis-py would make it anew."""
-    if pubsub.connection is None or not pubsub.connection.is_connected:
-        raise ConnectionError

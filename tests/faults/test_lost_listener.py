@@ -11,11 +11,12 @@ from dashtam_events.recorded import RecordedEvent, StreamId
 from dashtam_events.store.postgres import PostgresEventStore, _listener
 from dashtam_events.subscriptions import InMemoryCheckpointStore, Subscription
 from tests.faults.cutting import Cutter, cutting
+from tests.loops import quickest
 from tests.postgres_server import asking
 from tests.subscriptions.houses import REGISTRY, DoorOpened
 from tests.subscriptions.poison import until
 
-POLL_SECONDS, SLACK_SECONDS = 0.4, 15.0
+POLL_SECONDS, SLACK_SECONDS = 0.4, 1.0
 END = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
 
 
@@ -53,9 +54,16 @@ async def test_a_subscriber_whose_listener_is_lost_waits_for_the_poll_at_most(
         await other.append(StreamId("house", uuid4()), [DoorOpened(number=0)])
         await until(lambda: bool(heard))
         await lose(dsn, cutter)
-        for _ in range(3):
+
+        async def trial() -> float:
             heard.clear()
             await other.append(StreamId("house", uuid4()), [DoorOpened(number=1)])
             appended = time.monotonic()
             await until(lambda: bool(heard))
-            assert heard[-1] - appended < POLL_SECONDS + SLACK_SECONDS
+            return heard[-1] - appended
+
+        # The first poll may have been nearly due.
+        await trial()
+        within = POLL_SECONDS + SLACK_SECONDS
+        for _ in range(2):
+            assert await quickest(trial, within) < within

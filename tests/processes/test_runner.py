@@ -337,7 +337,7 @@ async def test_a_runner_that_was_overtaken_reaches_no_deadline_again(house: Hous
 
 async def test_in_a_group_another_takes_over_and_the_deadlines_with_it(house: House) -> None:
     first, second = (
-        ConsumerGroup(house.runner(poll=0.05), partitions=1, lease=20.0) for _ in range(2)
+        ConsumerGroup(house.runner(poll=0.05), partitions=1, lease=60.0) for _ in range(2)
     )
     async with second:
         async with first:

@@ -17,7 +17,7 @@ from dashtam_events._clock import now
 from dashtam_events.errors import StoreUnavailable
 from dashtam_events.sse import ServerSentEvent, SSEEndpoint, SSEHub, SSEUser, comment
 from dashtam_events.testing.sse import ReceivedEvent
-from tests.loops import quickest
+from tests.loops import pass_time, quickest
 from tests.sse.serving import (
     NOTES,
     Client,
@@ -432,15 +432,18 @@ class TestLife:
         assert raw.count(b": keep-alive\n\n") >= 3
         assert [event.type for event in seen] == ["stream.open", "stream.closing"]
 
-    @pytest.mark.parametrize(("valid", "reason"), [(3600.0, "lifetime"), (0.3, "expired")])
+    @pytest.mark.parametrize(("valid", "reason"), [(3600.0, "lifetime"), (10.0, "expired")])
     async def test_it_ends_with_its_time_or_with_the_token(
         self, store: InMemoryEventStore, valid: float, reason: str
     ) -> None:
         async def until(scope: Any) -> SSEUser:
             return SSEUser(user_id=ME, expires_at=now() + timedelta(seconds=valid))
 
-        app = endpoint(store, authenticate=until, lifetime=0.5)
-        seen = await read(app, 2)
+        app = endpoint(store, authenticate=until, lifetime=20)
+        reading = asyncio.create_task(read(app, 2))
+        await eventually(lambda: app.counters.open == 1 and not app.counters.lagging)
+        pass_time(min(20.0, valid))
+        seen = await reading
         assert data_of(seen[-1]) == {"reason": reason}
         assert seen[-1].id == seen[0].id
         assert seen[-1].retry is not None

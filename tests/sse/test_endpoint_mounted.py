@@ -89,6 +89,6 @@ async def test_a_client_that_takes_nothing_is_cut_off_behind_them_too(build: Any
         "query_string": b"",
     }
     serving = asyncio.create_task(build(endpoint)(scope, receive, send))
-    await eventually(lambda: endpoint.counters.ended["slow"] == 1)
+    await eventually(lambda: endpoint.counters.ended["slow"] == 1, within=4.5)
     stuck.set()
     await asyncio.wait([serving])

@@ -387,6 +387,63 @@ async def test_streams_that_come_and_go_while_the_connection_is_cut_leave_the_ot
     assert lost <= {"ConnectionError", "TimeoutError"}
 
 
+async def test_who_leaves_while_a_lost_connection_is_closed_leaves_none_behind(
+    server: Server, client: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closing, go_on, close = asyncio.Event(), asyncio.Event(), PubSub.aclose
+
+    async def slow(pubsub: PubSub) -> None:
+        closing.set()
+        await go_on.wait()
+        await close(pubsub)  # type: ignore[no-untyped-call]  # it has no types
+
+    monkeypatch.setattr("dashtam_events.sse.redis._PATIENCE", 30.0)
+    monkeypatch.setattr(PubSub, "aclose", slow)
+    async with AsyncExitStack() as stack:
+        subscription = await stack.enter_async_context(RedisTransport(client).subscribe(uuid4()))
+        await listening(subscription)
+        await client.client_kill_filter(_type="pubsub")
+        await closing.wait()
+        asyncio.get_running_loop().call_later(0.05, go_on.set)
+    assert client.connection_pool._in_use_connections == set()
+
+
+async def test_a_lost_connection_that_cannot_be_closed_is_made_anew(
+    server: Server, client: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(pubsub: PubSub) -> None:
+        raise KeyError(pubsub)
+
+    transport, me = RedisTransport(client, publish_timeout=30), uuid4()
+    async with transport.subscribe(me) as subscription:
+        await listening(subscription)
+        with monkeypatch.context() as patched:
+            patched.setattr(PubSub, "aclose", fail)
+            before = transport._pubsub
+            await client.client_kill_filter(_type="pubsub")
+            await eventually(lambda: transport._pubsub not in (before, None))
+        await transport.publish(told(me, 1))
+        assert await taken(subscription, 1) == [1]
+
+
+async def test_a_connection_that_is_lost_while_it_is_asked_is_not_made_anew_by_redis_py(
+    server: Server, client: Redis, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ping = PubSub.ping
+
+    async def last(pubsub: PubSub, message: Any = None) -> Any:
+        monkeypatch.setattr(PubSub, "ping", ping)
+        await ping(pubsub, message)
+        connection: Any = pubsub.connection
+        await connection.disconnect(nowait=True)
+
+    transport = RedisTransport(client, ping_interval=0.1)
+    monkeypatch.setattr(PubSub, "ping", last)
+    async with transport.subscribe(uuid4()) as subscription:
+        await listening(subscription)
+        await eventually(lambda: "sse_redis_connection_lost" in caplog.messages, within=10)
+
+
 class _SlowOnce(Redis):
     """Tells the time late when it is asked first after `late` was cleared."""
 

@@ -172,7 +172,8 @@ async def test_waiting_for_another_writer_is_bounded(
             waiting = asyncio.create_task(patient.append(a_stream(), lit()))
             await wait_for_lock(dsn, schema)
             calls = [store.append(a_stream(), lit()) for _ in range(3)]
-            outcomes = await asyncio.gather(*calls, return_exceptions=True)
+            async with asyncio.timeout(20):
+                outcomes = await asyncio.gather(*calls, return_exceptions=True)
             assert {type(outcome) for outcome in outcomes} == {StoreBusy}
             assert await log_of(store) == []
         await waiting
