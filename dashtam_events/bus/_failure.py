@@ -1,5 +1,6 @@
 """How the failure of a handler is logged: who failed, at what and where, and no values."""
 
+import asyncio
 import logging
 import traceback
 
@@ -46,8 +47,12 @@ def name_of(event: DomainEvent) -> str:
 
 
 def _where(error: BaseException) -> str:
-    # What a timeout interrupted is its cause; it is itself raised in asyncio.
-    shown = error.__cause__ if isinstance(error, TimeoutError) and error.__cause__ else error
+    shown = error
+    if isinstance(error, TimeoutError):
+        # It is raised in asyncio. What it interrupted is its cause; the first releases of
+        # Python 3.11 give it none.
+        behind = error.__cause__ or error.__context__
+        shown = behind if isinstance(behind, asyncio.CancelledError) else error
     where = "unknown"
     for frame, line in traceback.walk_tb(shown.__traceback__):
         where = f"{frame.f_globals.get('__name__', 'unknown')}:{line}"

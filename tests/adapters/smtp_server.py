@@ -77,7 +77,7 @@ class Connection(SMTP):
         self.mailbox.open.discard(self)
 
     def hang_up(self) -> None:
-        if self.carrier is not None:
+        if self.carrier is not None and not self.carrier.is_closing():
             self.carrier.abort()
         if self._handler_coroutine is not None:
             self._handler_coroutine.cancel()

@@ -127,7 +127,7 @@ def test_an_encoded_password_is_never_refused(password: str) -> None:
         "postgresql://",
         "postgresql:///db",
         "postgresql://ann@/db?host=/var/run/postgresql",
-        "postgresql+asyncpg://ann:a:b@one:1,two:2,[::1]:3/db?sslmode=verify-full",
+        "postgresql+asyncpg://ann:a:b@one:1,two:2,three:3/db?sslmode=verify-full",
         "postgresql://[fe80::1]:5432/db?host=a,b&port=1,2",
         "mysql+aiomysql://ann:x@there/db?charset=utf8mb4",
     ],
