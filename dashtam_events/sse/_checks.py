@@ -88,7 +88,10 @@ def _mapping_fault(value: Mapping[Any, Any], depth: int) -> _Fault:
             return "", "text without lone surrogates as every key"
         # The common values are seen to here: this loop is what encoding an event costs.
         kind = type(item)
-        if kind in _SOUND or (kind is str and item.isascii()):
+        if kind is str:
+            if item.isascii():
+                continue
+        elif kind in _SOUND or (kind is int and -_MAX_INT <= item <= _MAX_INT):
             continue
         check = _CHECKS.get(kind) or _check_for(item)
         fault = check(item, depth + 1)

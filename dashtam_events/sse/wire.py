@@ -12,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 
+from dashtam_events._frozen import FrozenDict
 from dashtam_events.errors import SSEEncodingError
 from dashtam_events.sse._checks import fault_of
 
@@ -38,10 +39,12 @@ def encode_data(data: Mapping[str, Any]) -> bytes:
     Raises:
         SSEEncodingError: a value that JSON or a browser cannot carry; it names the path.
     """
-    fault = fault_of(data)
+    # That of an event is copied first: it is then looked at and encoded as a dict, which is quick.
+    fields = dict(data.items()) if type(data) is FrozenDict else data
+    fault = fault_of(fields)
     if fault is not None:
         raise SSEEncodingError(f"data{fault[0]}", fault[1])
-    return _encoder.encode(dict(data.items()))
+    return _encoder.encode(fields if type(fields) is dict else dict(fields.items()))
 
 
 def check_type(event_type: str) -> None:
