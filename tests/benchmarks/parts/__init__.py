@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from tests.benchmarks.parts.codec import decoding, encoding
+from tests.benchmarks.parts.events import constructing, framing
 from tests.benchmarks.parts.part import Part
 from tests.benchmarks.parts.postgres import appending
 from tests.benchmarks.parts.sqlite import appending_at_once, reading_the_log, rebuilding
@@ -17,5 +18,7 @@ PARTS: dict[str, Callable[[], Sequence[Part]]] = {
     "PostgreSQL append, 1 event a save": lambda: appending(1),
     "encode one event": encoding,
     "decode one event": decoding,
+    "SSE, encode one event": framing,
+    "construct an event": constructing,
 }
 """By the row of the table that they explain; together they are what it costs."""
