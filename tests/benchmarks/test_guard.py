@@ -102,6 +102,14 @@ def test_what_a_lucky_round_hid_in_the_baseline_is_no_bound(tmp_path: Path) -> N
     assert len(looked_at(work(31.0), path)) == 1
 
 
+@pytest.fixture
+def processor_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the guard counts it; undone behind the test."""
+    monkeypatch.setattr(workload._Clock, "now", workload._Clock.now)
+    count_processor_time()
+
+
+@pytest.mark.usefixtures("processor_time")
 def test_a_planted_slowdown_of_real_work_is_found(tmp_path: Path) -> None:
     def sums(times: int) -> Callable[[], float]:
         def sample() -> float:
@@ -117,13 +125,6 @@ def test_a_planted_slowdown_of_real_work_is_found(tmp_path: Path) -> None:
     path.write_text(json.dumps({"rows": [row(**as_it_was.least)]}))
     slow = Row(name="work", limit=sums(20), ours=sums(40 * 4), target=2)
     assert len(looked_at(slow, path)) == 1
-
-
-@pytest.fixture
-def processor_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the guard counts it; undone behind the test."""
-    monkeypatch.setattr(workload._Clock, "now", workload._Clock.now)
-    count_processor_time()
 
 
 @pytest.mark.usefixtures("processor_time")
