@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterable
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, cast
 from uuid import UUID
@@ -326,7 +326,7 @@ class _Once(Retry):
 
 
 @contextmanager
-def _never_anew(pubsub: PubSub) -> Iterator[None]:
+def _never_anew(pubsub: PubSub) -> Generator[None]:
     """Have redis-py report that the connection is lost, in place of making it anew.
 
     Those who read and those who ask would each make it anew, in the midst of what the other does.
